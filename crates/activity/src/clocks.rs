@@ -3,11 +3,11 @@
 //! Only exact matches of the client's address and port count: the connection as either host or a sensor saw it, the
 //! network logon over it, and the tickets that a domain controller issued over it.
 
+use crate::facts;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use crate::activity::Activity;
-use crate::channel::SECURITY;
 use crate::identity::{HostId, Place, address};
 pub use crate::row::Clocks;
 use crate::row::for_each;
@@ -88,14 +88,12 @@ fn sightings(activity: &Activity<'_>) -> HashMap<Key, Vec<Sighting>> {
     for session in &activity.sessions {
         served(session.ip, session.port, session.host, session.time);
     }
-    for id in [4768, 4769] {
-        for_each(activity.catalog, SECURITY, id, |row| {
-            if let Some(host) = activity.hosts.known(row.host) {
-                let port = row.get("IpPort").parse().unwrap_or(0);
-                served(address(row.get("IpAddress")), port, host, row.time);
-            }
-        });
-    }
+    for_each(activity.catalog, facts::TicketRequest, |row| {
+        if let Some(host) = activity.hosts.known(row.host) {
+            let port = row.ip_port();
+            served(address(row.ip_address()), port, host, row.time);
+        }
+    });
     all
 }
 

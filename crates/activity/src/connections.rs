@@ -7,62 +7,61 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::channel::{SECURITY, SYSMON};
+use crate::facts::{FilterConnection, SysmonConnection};
 use crate::identity::{AccountId, HostId, Hosts, Place, address};
 use crate::row::{Log, Row, for_each};
 
 /// An address with a port.
 pub type End = (IpAddr, u16);
 
-/// A kind of record in which a host reports a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConnectionLog {
-    /// Its channel, lower case.
-    pub channel: &'static str,
-    /// Its event id.
-    pub id: u32,
-    /// Field with the address called the source.
-    pub source: &'static str,
-    /// Field with the source's port.
-    pub source_port: &'static str,
-    /// Field with the address called the destination.
-    pub destination: &'static str,
-    /// Field with the destination's port.
-    pub destination_port: &'static str,
-    /// Field with the program's path.
-    pub image: &'static str,
+/// A connection as the record of a host has it, before it is clear which end is the server's.
+#[derive(Debug, Clone, Copy)]
+pub struct Reported<'a> {
+    /// Whether the host that wrote the record opened the connection.
+    pub initiated: bool,
+    /// Address and port of the end called the source, as written.
+    pub source: (&'a str, &'a str),
+    /// Address and port of the end called the destination, as written.
+    pub destination: (&'a str, &'a str),
+    /// Path of the host's program.
+    pub image: &'a str,
+    /// Account of that program; empty in Security 5156, which does not say.
+    pub user: &'a str,
+    /// Sysmon's ProcessGuid of that program, or empty.
+    pub process_guid: &'a str,
 }
 
-/// Every kind of record in which hosts report connections.
-pub const CONNECTION_LOGS: [ConnectionLog; 2] = [
-    ConnectionLog {
-        channel: SYSMON,
-        id: 3,
-        source: "SourceIp",
-        source_port: "SourcePort",
-        destination: "DestinationIp",
-        destination_port: "DestinationPort",
-        image: "Image",
-    },
-    ConnectionLog {
-        channel: SECURITY,
-        id: 5156,
-        source: "SourceAddress",
-        source_port: "SourcePort",
-        destination: "DestAddress",
-        destination_port: "DestPort",
-        image: "Application",
-    },
-];
+impl Reported<'_> {
+    /// Source and destination; none if an address is not one.
+    pub fn ends(&self) -> Option<(End, End)> {
+        let end = |(ip, port): (&str, &str)| Some((address(ip)?, port.parse().unwrap_or_default()));
+        end(self.source).zip(end(self.destination))
+    }
+}
 
-impl ConnectionLog {
-    /// Whether the host that wrote the record opened the connection.
-    pub fn initiated<'r>(&self, get: impl Fn(&'static str) -> &'r str) -> bool {
-        if self.channel == SYSMON {
-            get("Initiated").eq_ignore_ascii_case("true")
-        } else {
+impl<'a> From<&Row<'a, '_, SysmonConnection>> for Reported<'a> {
+    fn from(row: &Row<'a, '_, SysmonConnection>) -> Self {
+        Self {
+            initiated: row.initiated().eq_ignore_ascii_case("true"),
+            source: (row.source_ip(), row.source_port()),
+            destination: (row.destination_ip(), row.destination_port()),
+            image: row.image(),
+            user: row.user(),
+            process_guid: row.process_guid(),
+        }
+    }
+}
+
+impl<'a> From<&Row<'a, '_, FilterConnection>> for Reported<'a> {
+    fn from(row: &Row<'a, '_, FilterConnection>) -> Self {
+        Self {
             // %%14592 is inbound, %%14593 outbound (Microsoft, event 5156).
-            !matches!(get("Direction"), "%%14592" | "Inbound")
+            initiated: !matches!(row.direction(), "%%14592" | "Inbound"),
+            source: (row.source_address(), row.source_port()),
+            destination: (row.dest_address(), row.dest_port()),
+            image: row.application(),
+            user: "",
+            process_guid: "",
         }
     }
 }
@@ -124,29 +123,41 @@ pub struct Connection<'a> {
     pub reference: u64,
 }
 
-/// Calls `each` for each logged connection, with the host that logged it, whether that host opened it, and the ends
-/// that the log calls source and destination.
-pub(crate) fn each_connection<'a>(
-    catalog: Log<'a>,
-    mut each: impl FnMut(&ConnectionLog, &Row<'a, '_>, bool, End, End),
-) {
-    for log in &CONNECTION_LOGS {
-        for_each(catalog, log.channel, log.id, |row| {
-            let port = |name: &str| row.get(name).parse().unwrap_or(0);
-            let (Some(source), Some(destination)) = (
-                address(row.get(log.source)),
-                address(row.get(log.destination)),
-            ) else {
-                return;
-            };
-            if !source.is_multicast() && !destination.is_multicast() {
-                let initiated = log.initiated(|name| row.get(name));
-                let source = (source, port(log.source_port));
-                let destination = (destination, port(log.destination_port));
-                each(log, row, initiated, source, destination);
-            }
-        });
-    }
+/// A connection that a host logged.
+pub(crate) struct Logged<'a> {
+    /// Microseconds since 1970-01-01 UTC, by the common clock.
+    pub time: i64,
+    pub reference: u64,
+    /// The machine that wrote it, as the event names it.
+    pub host: &'a str,
+    pub source: End,
+    pub destination: End,
+    pub reported: Reported<'a>,
+}
+
+/// Calls `each` for each logged connection.
+pub(crate) fn each_connection<'a>(catalog: Log<'a>, mut each: impl FnMut(&Logged<'a>)) {
+    let mut tell = |time: i64, reference: u64, host: &'a str, reported: Reported<'a>| {
+        if let Some((source, destination)) = reported.ends()
+            && !source.0.is_multicast()
+            && !destination.0.is_multicast()
+        {
+            each(&Logged {
+                time,
+                reference,
+                host,
+                source,
+                destination,
+                reported,
+            });
+        }
+    };
+    for_each(catalog, SysmonConnection, |row| {
+        tell(row.time, row.reference, row.host, row.into());
+    });
+    for_each(catalog, FilterConnection, |row| {
+        tell(row.time, row.reference, row.host, row.into());
+    });
 }
 
 /// Calls `each` with the writer, whether it opened the connection, both ends and the time of each logged connection.
@@ -155,9 +166,17 @@ pub(crate) fn each_end(
     hosts: &mut Hosts,
     mut each: impl FnMut(&mut Hosts, HostId, bool, End, End, i64),
 ) {
-    each_connection(catalog, |_, row, initiated, source, destination| {
-        let writer = hosts.writer(row.host);
-        each(hosts, writer, initiated, source, destination, row.time);
+    each_connection(catalog, |one| {
+        let writer = hosts.writer(one.host);
+        let initiated = one.reported.initiated;
+        each(
+            hosts,
+            writer,
+            initiated,
+            one.source,
+            one.destination,
+            one.time,
+        );
     });
 }
 

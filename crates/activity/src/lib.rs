@@ -26,16 +26,18 @@
 //! assert!(!source_serves(|_| false, client, server));
 //! ```
 //!
-//! [`demand`] and [`dossier::demand`] list the columns that readers must decode; no other column of an event can be
-//! read.
+//! # Declared where it is read
+//!
+//! Readers decode only columns that somebody asks for. A column that is asked for in one list and read by name somewhere
+//! else is sooner or later in one of them alone. So a kind of record is a type ([`facts`]): it declares its columns, each
+//! is a method of its rows, and [`demand`] is what all of them declare.
 
 mod activity;
 pub mod channel;
 pub mod clocks;
 mod connections;
 mod declared;
-mod demand;
-pub mod dossier;
+pub mod facts;
 mod identity;
 mod kerberos;
 mod processes;
@@ -46,9 +48,8 @@ mod text;
 
 pub use activity::{Activity, Relations, Span};
 pub use clocks::Skew;
-pub use connections::{CONNECTION_LOGS, Connection, ConnectionLog, End, source_serves};
-pub use declared::{Declared, Wanted};
-pub use demand::{DECLARED, demand};
+pub use connections::{Connection, End, Reported, source_serves};
+pub use declared::demand;
 pub use identity::{
     Account, AccountId, AccountKind, Accounts, Host, HostId, Hosts, Place, address, kind_of, short,
 };
@@ -56,4 +57,4 @@ pub use kerberos::{is_certificate, is_refused, ports_of_class, service_of};
 pub use processes::Process;
 pub use row::{Clocks, Log, Row, Tables, for_each};
 pub use sessions::{OPEN, Package, Session, is_service_logon, logon_time};
-pub use text::{SECOND, base_name, number};
+pub use text::{SECOND, base_name, given, number, qualified};

@@ -1,6 +1,7 @@
 //! Reading event tables row by row.
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 
 use crabwalk_events::catalog::{ALWAYS, Events};
 use crabwalk_events::{Catalog, CatalogError, EventRef};
@@ -9,25 +10,26 @@ use crabwalk_sources::pack::Texts;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray};
 use datafusion::arrow::datatypes::DataType;
 
-use crate::declared::{Declared, Wanted};
-use crabwalk_vocabulary::number::number as parsed_number;
+use crate::declared::{Wanted, declared};
+use crate::facts::{EventType, Fact};
+use crate::text::number;
 
-/// A catalog's events with their declared columns: read once, for everything that goes over the rows.
+/// A catalog's events with the columns of all facts: read once, for everything that goes over the rows.
 pub struct Tables<'c> {
     catalog: &'c dyn Catalog,
     read: Vec<(Wanted, Vec<Events>)>,
 }
 
 impl<'c> Tables<'c> {
-    /// Reads the declared columns. Nothing is copied from an in-memory catalog.
+    /// Reads the columns. Nothing is copied from an in-memory catalog.
     ///
     /// # Errors
     /// If the events of a type cannot be read.
-    pub fn read(catalog: &'c dyn Catalog, declared: &Declared) -> Result<Self, CatalogError> {
+    pub fn read(catalog: &'c dyn Catalog) -> Result<Self, CatalogError> {
         let mut read = Vec::new();
-        for wanted in declared.iter() {
-            let (channel, event_id, names) = *wanted;
-            let mut columns = names.to_vec();
+        for wanted in declared().all() {
+            let (channel, event_id) = wanted.event_type;
+            let mut columns = wanted.columns.clone();
             columns.push(HOST);
             let mut events = Vec::new();
             for table in catalog.tables() {
@@ -39,7 +41,7 @@ impl<'c> Tables<'c> {
                 }
             }
             if !events.is_empty() {
-                read.push((*wanted, events));
+                read.push((wanted.clone(), events));
             }
         }
         Ok(Self { catalog, read })
@@ -50,11 +52,10 @@ impl<'c> Tables<'c> {
         self.catalog
     }
 
-    /// The declared columns of a type, and its events.
-    fn of_type(&self, channel: &str, event_id: u32) -> Option<&(Wanted, Vec<Events>)> {
-        self.read
-            .iter()
-            .find(|((own, id, _), _)| *id == event_id && own.eq_ignore_ascii_case(channel))
+    fn of_type(&self, event_type: EventType) -> &[Events] {
+        let all = self.read.iter();
+        let mut own = all.filter(|(wanted, _)| wanted.event_type == event_type);
+        own.next().map_or(&[], |(_, events)| events)
     }
 }
 
@@ -114,52 +115,43 @@ fn column(array: &ArrayRef) -> Column<'_> {
     }
 }
 
-/// One event.
+/// One event, read as a fact. Its columns are the methods of that fact ([`crate::facts`]).
 #[derive(Clone, Copy)]
-pub struct Row<'a, 'c> {
-    columns: &'c [(&'static str, Column<'a>)],
+pub struct Row<'a, 'c, F> {
+    columns: &'c [Column<'a>],
     row: usize,
+    fact: PhantomData<F>,
     /// Microseconds since 1970-01-01 UTC, by the common clock.
     pub time: i64,
     /// Identifies the event ([`Catalog::resolve`]).
     pub reference: u64,
     /// The machine that wrote it, as the event names it.
     pub host: &'a str,
+    /// Its id; 0 for logs whose events have none.
+    pub event_id: u32,
 }
 
-impl<'a> Row<'a, '_> {
-    /// A field's (first) value without surrounding white space; empty if there is none.
-    pub fn get(&self, name: &str) -> &'a str {
-        self.nth(name, 0)
+impl<'a, F> Row<'a, '_, F> {
+    /// The (first) value of the fact's column with an index, without surrounding white space; empty if there is none.
+    pub(crate) fn text(&self, at: usize) -> &'a str {
+        self.nth(at, 0)
     }
 
-    /// A field's value, unless it is empty or `-`.
-    pub fn some(&self, name: &str) -> Option<&'a str> {
-        Some(self.get(name)).filter(|value| !value.is_empty() && *value != "-")
+    /// The value as a number, decimal or hexadecimal with `0x`; 0 if it is none.
+    pub(crate) fn int(&self, at: usize) -> u64 {
+        number(self.text(at))
     }
 
-    /// A field's value as a number, decimal or hexadecimal with `0x`.
-    pub fn number(&self, name: &str) -> Option<u64> {
-        parsed_number(self.get(name))
+    /// The value as a port; 0 if it is none.
+    pub(crate) fn port(&self, at: usize) -> u16 {
+        self.text(at).parse().unwrap_or(0)
     }
 
-    /// `DOMAIN\user` from two fields; the name alone without a domain, `None` without a name.
-    pub fn account(&self, domain: &str, user: &str) -> Option<String> {
-        let user = self.some(user)?;
-        Some(match self.some(domain) {
-            Some(domain) => format!("{domain}\\{user}"),
-            None => user.to_owned(),
-        })
-    }
-
-    /// A field's value with index `n`, from 0.
-    pub fn nth(&self, name: &str, n: usize) -> &'a str {
-        let Some((_, column)) = self.columns.iter().find(|(own, _)| *own == name) else {
-            return "";
-        };
-        match column {
-            Column::Text(texts) if n == 0 => texts.get(self.row).unwrap_or_default().trim(),
-            Column::List(array) if array.is_valid(self.row) => {
+    /// The value with index `n`, from 0.
+    pub(crate) fn nth(&self, at: usize, n: usize) -> &'a str {
+        match self.columns.get(at) {
+            Some(Column::Text(texts)) if n == 0 => texts.get(self.row).unwrap_or_default().trim(),
+            Some(Column::List(array)) if array.is_valid(self.row) => {
                 let offsets = array.value_offsets();
                 let (Some(start), Some(end)) = (offsets.get(self.row), offsets.get(self.row + 1))
                 else {
@@ -181,41 +173,37 @@ impl<'a> Row<'a, '_> {
     }
 }
 
-/// Number of events of a type.
-pub fn count(log: Log<'_>, channel: &str, event_id: u32) -> usize {
-    log.tables
-        .of_type(channel, event_id)
-        .map_or(0, |(_, events)| events.iter().map(Events::rows).sum())
+/// Number of events of a fact.
+pub fn count<F: Fact>(log: Log<'_>, _: F) -> usize {
+    let events = F::OF.iter().flat_map(|own| log.tables.of_type(*own));
+    events.map(Events::rows).sum()
 }
 
-/// Calls `each` for every event of a type. A row has only the columns declared for it.
-pub fn for_each<'a>(
-    log: Log<'a>,
-    channel: &str,
-    event_id: u32,
-    mut each: impl FnMut(&Row<'a, '_>),
-) {
-    let Some(((.., names), all)) = log.tables.of_type(channel, event_id) else {
-        return;
-    };
-    for events in all {
-        let columns: Vec<(&'static str, Column<'a>)> = names
-            .iter()
-            .map(|name| (*name, events.column(name).map_or(Column::Absent, column)))
-            .collect();
-        let Some(times) = events.times() else {
-            continue;
-        };
-        let hosts = events.column(HOST).and_then(|column| Texts::new(column));
-        for row in 0..events.rows() {
-            let host = hosts.and_then(|hosts| hosts.get(row)).unwrap_or_default();
-            each(&Row {
-                columns: &columns,
-                row,
-                time: log.common(host, times.value(row)),
-                reference: events.reference(row),
-                host,
-            });
+/// Calls `each` for every event of a fact.
+pub fn for_each<'a, F: Fact>(log: Log<'a>, _: F, mut each: impl FnMut(&Row<'a, '_, F>)) {
+    for event_type in F::OF {
+        for events in log.tables.of_type(*event_type) {
+            let columns: Vec<Column<'a>> = F::OWN
+                .iter()
+                .chain(F::SHARED)
+                .map(|name| events.column(name).map_or(Column::Absent, column))
+                .collect();
+            let Some(times) = events.times() else {
+                continue;
+            };
+            let hosts = events.column(HOST).and_then(|column| Texts::new(column));
+            for row in 0..events.rows() {
+                let host = hosts.and_then(|hosts| hosts.get(row)).unwrap_or_default();
+                each(&Row {
+                    columns: &columns,
+                    row,
+                    fact: PhantomData,
+                    time: log.common(host, times.value(row)),
+                    reference: events.reference(row),
+                    host,
+                    event_id: event_type.1,
+                });
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn event_name(channel: &str, id: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crabwalk_activity::dossier::CHANGES;
+    use crabwalk_activity::facts::{AccountChange, Fact};
 
     #[test]
     fn every_line_of_the_table_is_an_event() {
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn every_change_that_dossiers_tell_has_words() {
-        for id in CHANGES {
+        for (_, id) in AccountChange::OF {
             assert!(NAMES.contains_key(&("Security", *id)), "{id}");
         }
     }

@@ -135,11 +135,7 @@ impl Hunt {
 
     /// What must be read: everything that detections, movements and dossiers use, within the requested time range.
     pub fn demand(&self) -> impl Demand {
-        let all = All::of([
-            self.detections.demand(),
-            crabwalk_activity::demand(),
-            crabwalk_activity::dossier::demand(),
-        ]);
+        let all = All::of([self.detections.demand(), crabwalk_activity::demand()]);
         Within::new(Box::new(all), self.since, self.until)
     }
 

@@ -1,8 +1,8 @@
 //! Habits of hosts and accounts, from the days on which they do the same.
 
+use crabwalk_activity::facts;
 use std::collections::{HashMap, HashSet};
 
-use crabwalk_activity::channel::SECURITY;
 use crabwalk_activity::{
     AccountId, AccountKind, Activity, HostId, Place, Session, for_each, kind_of,
 };
@@ -90,16 +90,14 @@ impl History {
         let canonical = world.accounts.canonical();
         let mut all = Self::default();
         let mut last = (HostId(u32::MAX), i64::MIN);
-        for id in [4624_u32, 4768, 4769] {
-            for_each(world.catalog, SECURITY, id, |row| {
-                let seen = (world.hosts.writer(row.host), day(row.time));
-                if seen != last {
-                    all.written.entry(seen.0).or_default().add(seen.1);
-                    all.days.add(seen.1);
-                    last = seen;
-                }
-            });
-        }
+        for_each(world.catalog, facts::Authenticated, |row| {
+            let seen = (world.hosts.writer(row.host), day(row.time));
+            if seen != last {
+                all.written.entry(seen.0).or_default().add(seen.1);
+                all.days.add(seen.1);
+                last = seen;
+            }
+        });
         for session in &world.sessions {
             let Some(account) = session
                 .account
@@ -123,35 +121,30 @@ impl History {
         }
         // Whoever requests tickets at a host is there, whatever the host's own logs say.
         let catalog = world.catalog;
-        for id in [4768_u32, 4769] {
-            for_each(catalog, SECURITY, id, |row| {
-                let name = row.get("TargetUserName");
-                let sam = name.split('@').next().unwrap_or(name);
-                if kind_of(sam, "") != AccountKind::User
-                    || !matches!(row.get("Status"), "0x0" | "0" | "")
-                {
-                    return;
-                }
-                let Place::Host(src) =
-                    world
-                        .hosts
-                        .place(row.get("IpAddress"), HostId(u32::MAX), row.time)
-                else {
-                    return;
-                };
-                let Some(account) =
-                    world
-                        .accounts
-                        .get(row.get("TargetSid"), row.get("TargetDomainName"), name)
-                else {
-                    return;
-                };
-                let account = canonical.get(account.place()).copied().unwrap_or(account);
-                let today = day(row.time);
-                all.accounts.entry(account).or_default().add(today);
-                all.from.entry((src, account)).or_default().add(today);
-            });
-        }
+        for_each(catalog, facts::TicketRequest, |row| {
+            let name = row.target_user_name();
+            let sam = name.split('@').next().unwrap_or(name);
+            if kind_of(sam, "") != AccountKind::User || !matches!(row.status(), "0x0" | "0" | "") {
+                return;
+            }
+            let Place::Host(src) = world
+                .hosts
+                .place(row.ip_address(), HostId(u32::MAX), row.time)
+            else {
+                return;
+            };
+            let Some(account) =
+                world
+                    .accounts
+                    .get(row.target_sid(), row.target_domain_name(), name)
+            else {
+                return;
+            };
+            let account = canonical.get(account.place()).copied().unwrap_or(account);
+            let today = day(row.time);
+            all.accounts.entry(account).or_default().add(today);
+            all.from.entry((src, account)).or_default().add(today);
+        });
         all
     }
 

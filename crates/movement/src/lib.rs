@@ -243,7 +243,7 @@ pub fn analyse(
     assets: &Assets,
     budget: Budget,
 ) -> Result<(Movement, Relations), CatalogError> {
-    let tables = Tables::read(catalog, &crabwalk_activity::DECLARED)?;
+    let tables = Tables::read(catalog)?;
     let as_logged = Clocks::new();
     let activity = Activity::new(Log::new(&tables, &as_logged));
     let (skew, clocks) = clocks::estimate(&activity);

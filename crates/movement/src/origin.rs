@@ -4,9 +4,9 @@
 //!
 //! Such events happen minutes to days before the hop and do not name its destination, so they join finished hops.
 
+use crabwalk_activity::facts;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crabwalk_activity::channel::SECURITY;
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Package, Place, SECOND, base_name, for_each, is_certificate,
     is_service_logon, kind_of,
@@ -100,80 +100,79 @@ impl<'a> Origins<'a> {
         let catalog = world.catalog;
         let mut all = Self::default();
         let nobody = HostId(u32::MAX);
-        for (id, is_service) in [(4768_u32, false), (4769, true), (4770, false)] {
-            for_each(catalog, SECURITY, id, |row| {
-                let name = row.get("TargetUserName");
-                let sam = name.split('@').next().unwrap_or(name);
-                if !is_success(row.get("Status")) || kind_of(sam, "") != AccountKind::User {
-                    return;
+        for_each(catalog, facts::Ticket, |row| {
+            let (id, is_service) = (row.event_id, row.event_id == 4769);
+            let name = row.target_user_name();
+            let sam = name.split('@').next().unwrap_or(name);
+            if !is_success(row.status()) || kind_of(sam, "") != AccountKind::User {
+                return;
+            }
+            let cipher = row.ticket_encryption_type();
+            all.aes |= AES.contains(&cipher);
+            let writer = world.hosts.writer(row.host);
+            let client = match world.hosts.place(row.ip_address(), nobody, row.time) {
+                Place::Host(host) => Some(host),
+                Place::Local => Some(writer),
+                Place::Unknown => None,
+            };
+            let Some(account) =
+                world
+                    .accounts
+                    .get(row.target_sid(), row.target_domain_name(), name)
+            else {
+                return;
+            };
+            let account = standing(account);
+            let mut given = Given {
+                time: row.time,
+                client,
+                rc4: cipher == RC4,
+                by_certificate: id == 4768 && is_certificate(row.pre_auth_type()),
+                server: None,
+                reference: row.reference,
+            };
+            if !is_service {
+                let domain = world.accounts.info(account);
+                let domain = domain.and_then(|own| own.key.split_once('\\'));
+                if let Some((domain, _)) = domain {
+                    all.domains.insert(domain.to_owned());
                 }
-                let cipher = row.get("TicketEncryptionType");
-                all.aes |= AES.contains(&cipher);
-                let writer = world.hosts.writer(row.host);
-                let client = match world.hosts.place(row.get("IpAddress"), nobody, row.time) {
+                all.granting.entry(account).or_default().push(given);
+                return;
+            }
+            // With delegation, the acting account gets others' tickets without their ticket-granting tickets.
+            if row.transmitted_services().is_some() {
+                return;
+            }
+            let service = row.service_name();
+            if service.ends_with('$') {
+                given.server = match world.hosts.place(service, writer, row.time) {
                     Place::Host(host) => Some(host),
                     Place::Local => Some(writer),
                     Place::Unknown => None,
                 };
-                let Some(account) =
-                    world
-                        .accounts
-                        .get(row.get("TargetSid"), row.get("TargetDomainName"), name)
-                else {
-                    return;
-                };
-                let account = standing(account);
-                let mut given = Given {
-                    time: row.time,
-                    client,
-                    rc4: cipher == RC4,
-                    by_certificate: id == 4768 && is_certificate(row.get("PreAuthType")),
-                    server: None,
-                    reference: row.reference,
-                };
-                if !is_service {
-                    let domain = world.accounts.info(account);
-                    let domain = domain.and_then(|own| own.key.split_once('\\'));
-                    if let Some((domain, _)) = domain {
-                        all.domains.insert(domain.to_owned());
-                    }
-                    all.granting.entry(account).or_default().push(given);
-                    return;
-                }
-                // With delegation, the acting account gets others' tickets without their ticket-granting tickets.
-                if row.some("TransmittedServices").is_some() {
-                    return;
-                }
-                let service = row.get("ServiceName");
-                if service.ends_with('$') {
-                    given.server = match world.hosts.place(service, writer, row.time) {
-                        Place::Host(host) => Some(host),
-                        Place::Local => Some(writer),
-                        Place::Unknown => None,
-                    };
-                    all.service.entry(account).or_default().push(given);
-                    return;
-                }
-                if !service.to_lowercase().starts_with("krbtgt") {
-                    all.others.entry(account).or_default().push(given);
-                }
-                if given.rc4 && !service.eq_ignore_ascii_case("krbtgt") {
-                    let service = service.split('@').next().unwrap_or(service);
-                    all.roasts
-                        .entry(service.to_lowercase())
-                        .or_default()
-                        .push(Roast {
-                            time: row.time,
-                            by: Some(account),
-                            client,
-                            reference: row.reference,
-                        });
-                }
-            });
-        }
-        for_each(catalog, SECURITY, 4776, |row| {
-            let name = row.get("TargetUserName");
-            if is_success(row.get("Status")) && kind_of(name, "") == AccountKind::User {
+                all.service.entry(account).or_default().push(given);
+                return;
+            }
+            if !service.to_lowercase().starts_with("krbtgt") {
+                all.others.entry(account).or_default().push(given);
+            }
+            if given.rc4 && !service.eq_ignore_ascii_case("krbtgt") {
+                let service = service.split('@').next().unwrap_or(service);
+                all.roasts
+                    .entry(service.to_lowercase())
+                    .or_default()
+                    .push(Roast {
+                        time: row.time,
+                        by: Some(account),
+                        client,
+                        reference: row.reference,
+                    });
+            }
+        });
+        for_each(catalog, facts::NtlmValidation, |row| {
+            let name = row.target_user_name();
+            if is_success(row.status()) && kind_of(name, "") == AccountKind::User {
                 let writer = world.hosts.writer(row.host);
                 let Some(account) = world.account_at(writer, name) else {
                     return;
@@ -181,28 +180,28 @@ impl<'a> Origins<'a> {
                 all.validated.entry(standing(account)).or_default().push((
                     row.time,
                     writer,
-                    row.get("Workstation"),
+                    row.workstation(),
                     row.reference,
                 ));
             }
         });
-        for_each(catalog, SECURITY, 5136, |row| {
-            let attribute = row.get("AttributeLDAPDisplayName").to_lowercase();
+        for_each(catalog, facts::DirectoryChange, |row| {
+            let attribute = row.attribute().to_lowercase();
             let delegation = match attribute.as_str() {
                 "msds-keycredentiallink" => false,
                 "msds-allowedtoactonbehalfofotheridentity" => true,
                 _ => return,
             };
             // %%14674 is an added value (Microsoft, event 5136).
-            if !matches!(row.get("OperationType"), "%%14674" | "Value Added") {
+            if !matches!(row.operation_type(), "%%14674" | "Value Added") {
                 return;
             }
-            let name = row.get("ObjectDN").split(',').next().unwrap_or_default();
+            let name = row.object_dn().split(',').next().unwrap_or_default();
             let name = name.split_once('=').map_or(name, |(_, name)| name);
             let by = world.accounts.get(
-                row.get("SubjectUserSid"),
-                row.get("SubjectDomainName"),
-                row.get("SubjectUserName"),
+                row.subject_user_sid(),
+                row.subject_domain_name(),
+                row.subject_user_name(),
             );
             all.prepared.push(Prepared {
                 time: row.time,

@@ -1,9 +1,9 @@
 //! Which clients opened the pipes of Windows' own services, according to share access (5145) and Sysmon (18): what the
 //! service does next, it may do for them.
 
-use crabwalk_activity::channel::*;
+use crabwalk_activity::facts;
 use crabwalk_activity::{
-    AccountId, AccountKind, Activity, HostId, Place, Row, for_each, kind_of, number,
+    AccountId, AccountKind, Activity, HostId, Place, for_each, kind_of, number,
 };
 
 /// Pipes through which a service acts for a client.
@@ -12,10 +12,9 @@ const SERVING: &[&str] = &["svcctl", "winreg", "atsvc", "spoolss"];
 /// Failure keyword of the Security log.
 const FAILURE: u64 = 0x0010_0000_0000_0000;
 
-/// Whether a Security log event reports a refusal.
-pub(crate) fn was_refused(row: &Row<'_, '_>) -> bool {
-    number(row.get("Keywords")) & FAILURE != 0
-        || row.get("Keywords").eq_ignore_ascii_case("Audit Failure")
+/// Whether the keywords of an event of the Security log say that it reports a refusal.
+pub(crate) fn was_refused(keywords: &str) -> bool {
+    number(keywords) & FAILURE != 0 || keywords.eq_ignore_ascii_case("Audit Failure")
 }
 
 /// Whether a share is the one of pipes.
@@ -52,19 +51,19 @@ fn serving(name: &str) -> Option<&'static str> {
 pub(crate) fn read(world: &mut Activity<'_>) -> Vec<Opened> {
     let catalog = world.catalog;
     let mut all = Vec::new();
-    for_each(catalog, SECURITY, 5145, |row| {
-        let Some(pipe) = serving(row.get("RelativeTargetName")) else {
+    for_each(catalog, facts::ShareFile, |row| {
+        let Some(pipe) = serving(row.relative_target_name()) else {
             return;
         };
-        let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
-        if !is_pipe_share(row.get("ShareName"))
+        let (sid, name) = (row.subject_user_sid(), row.subject_user_name());
+        if !is_pipe_share(row.share_name())
             || kind_of(name, sid) != AccountKind::User
-            || was_refused(row)
+            || was_refused(row.keywords())
         {
             return;
         }
         let host = world.writer(row);
-        let src = world.hosts.place(row.get("IpAddress"), host, row.time);
+        let src = world.hosts.place(row.ip_address(), host, row.time);
         if src == Place::Local {
             return;
         }
@@ -73,16 +72,16 @@ pub(crate) fn read(world: &mut Activity<'_>) -> Vec<Opened> {
             time: row.time,
             pipe,
             src,
-            used: world.accounts.get(sid, row.get("SubjectDomainName"), name),
-            logon_id: number(row.get("SubjectLogonId")),
+            used: world.accounts.get(sid, row.subject_domain_name(), name),
+            logon_id: row.subject_logon_id(),
             reference: row.reference,
         });
     });
-    for_each(catalog, SYSMON, 18, |row| {
+    for_each(catalog, facts::PipeConnection, |row| {
         // The kernel opens it for a remote client; a local program does so itself.
         if let (Some(pipe), true) = (
-            serving(row.get("PipeName")),
-            row.get("Image").eq_ignore_ascii_case("System"),
+            serving(row.pipe_name()),
+            row.image().eq_ignore_ascii_case("System"),
         ) {
             all.push(Opened {
                 host: world.writer(row),

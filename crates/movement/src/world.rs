@@ -1,16 +1,15 @@
 //! What techniques and the assembly query: the activity, and movement's own additions to it.
 
+use crabwalk_activity::facts;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 
 use crabwalk_activity::{
-    AccountId, Activity, HostId, Place, Row, SECOND, address, for_each, is_refused, ports_of_class,
-    service_of,
+    AccountId, Activity, HostId, Place, SECOND, for_each, is_refused, ports_of_class, service_of,
 };
 
 use crate::history::History;
 use crate::pipes::{self, Opened};
-use crabwalk_activity::channel::SUDO;
 
 /// A ticket for a host that a domain controller issued to a user.
 #[derive(Debug, Clone, Copy)]
@@ -80,12 +79,8 @@ impl<'a> World<'a> {
 
     fn read_sudo(&mut self) {
         let catalog = self.activity.catalog;
-        for_each(catalog, SUDO, 0, |row| {
-            let program = row
-                .get("command")
-                .split_whitespace()
-                .next()
-                .unwrap_or_default();
+        for_each(catalog, facts::SudoCommand, |row| {
+            let program = row.command().split_whitespace().next().unwrap_or_default();
             let program = program.rsplit('/').next().unwrap_or(program);
             if matches!(
                 program,
@@ -94,8 +89,8 @@ impl<'a> World<'a> {
                 self.became.push(Became {
                     host: self.activity.hosts.writer(row.host),
                     time: row.time,
-                    from: row.get("src_user"),
-                    to: row.get("user"),
+                    from: row.src_user(),
+                    to: row.user(),
                 });
             }
         });
@@ -106,12 +101,12 @@ impl<'a> World<'a> {
     fn read_sensor(&mut self) {
         let catalog = self.activity.catalog;
         let (activity, authenticated) = (&mut self.activity, &mut self.authenticated);
-        for_each(catalog, "zeek:ntlm", 0, |row| {
-            let uid = row.get("uid");
-            if uid.is_empty() || is_refused(row.get("success")) {
+        for_each(catalog, facts::ZeekNtlm, |row| {
+            let uid = row.uid();
+            if uid.is_empty() || is_refused(row.success()) {
                 return;
             }
-            let (domain, name) = (row.get("domainname"), row.get("username"));
+            let (domain, name) = (row.domain_name(), row.user_name());
             let Some(user) = activity.accounts.get("", domain, name) else {
                 return;
             };
@@ -122,17 +117,15 @@ impl<'a> World<'a> {
         });
         let nobody = HostId(u32::MAX);
         let asked = &mut self.asked;
-        for_each(catalog, "zeek:kerberos", 0, |row| {
-            let (Some((class, server)), Some(client)) = (
-                service_of(row.get("service")),
-                address(row.get("id.orig_h")),
-            ) else {
+        for_each(catalog, facts::ZeekKerberos, |row| {
+            let (Some((class, server)), Some(client)) = (service_of(row.service()), row.orig_h())
+            else {
                 return;
             };
-            if row.get("request_type") != "TGS" || is_refused(row.get("success")) {
+            if row.request_type() != "TGS" || is_refused(row.success()) {
                 return;
             }
-            let (name, realm) = row.get("client").split_once('/').unwrap_or_default();
+            let (name, realm) = row.client().split_once('/').unwrap_or_default();
             let user = activity.accounts.get("", realm, name);
             let src = activity.hosts.at(client, row.time);
             if let Some(used) = user.filter(|id| activity.accounts.is_user(*id))
@@ -141,7 +134,7 @@ impl<'a> World<'a> {
                 asked.entry((src, dst)).or_default().push(Asked {
                     time: row.time,
                     class,
-                    service: row.get("service"),
+                    service: row.service(),
                     used,
                 });
             }
@@ -170,9 +163,9 @@ impl<'a> World<'a> {
             .filter(move |one| one.pipe == pipe)
     }
 
-    /// Who authenticated in the connection of a sensor's row.
-    pub fn user_of(&self, row: &Row<'a, '_>) -> Option<AccountId> {
-        let user = self.authenticated.get(row.get("uid")).copied().flatten()?;
+    /// Who authenticated in a connection, by the sensor's `uid` for it.
+    pub fn user_of(&self, uid: &str) -> Option<AccountId> {
+        let user = self.authenticated.get(uid).copied().flatten()?;
         self.accounts.is_user(user).then_some(user)
     }
 

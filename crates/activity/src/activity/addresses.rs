@@ -1,14 +1,14 @@
 //! Which host had which address at what time, as far as the logs prove it.
 
+use crate::facts;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::Activity;
-use crate::channel::*;
 use crate::connections::{End, each_end, is_service_port, oriented};
 use crate::identity::{AccountKind, HostId, Hosts, Place, address, kind_of, short};
 use crate::kerberos::{is_certificate, is_refused, ports_of_class, service_of};
-use crate::row::{Row, for_each};
+use crate::row::for_each;
 use crate::text::SECOND;
 
 /// Whether an address is private (RFC 1918, RFC 4193).
@@ -65,21 +65,16 @@ impl<'a> Activity<'a> {
                 }
             },
         );
-        for id in [4768, 4769] {
-            for_each(catalog, SECURITY, id, |row| {
-                let writer = hosts.writer(row.host);
-                if let Some(host) = hosts.all.get_mut(writer.0 as usize) {
-                    host.domain_controller = true;
-                }
-            });
-        }
-        for_each(catalog, "zeek:ntlm", 0, |row| {
-            if let Some(ip) = address(row.get("id.resp_h"))
-                && let Place::Host(host) = hosts.place(
-                    row.get("server_nb_computer_name"),
-                    HostId(u32::MAX),
-                    row.time,
-                )
+        for_each(catalog, facts::TicketRequest, |row| {
+            let writer = hosts.writer(row.host);
+            if let Some(host) = hosts.all.get_mut(writer.0 as usize) {
+                host.domain_controller = true;
+            }
+        });
+        for_each(catalog, facts::ZeekNtlm, |row| {
+            if let Some(ip) = row.resp_h()
+                && let Place::Host(host) =
+                    hosts.place(row.server_name(), HostId(u32::MAX), row.time)
             {
                 hosts.holds(host, ip, row.time);
             }
@@ -95,70 +90,71 @@ impl<'a> Activity<'a> {
         let sam = |name: &'a str| name.split(['@', '/']).next().unwrap_or(name);
         // Computers that somebody other than Windows added in these logs.
         let mut added: BTreeSet<String> = BTreeSet::new();
-        for_each(catalog, SECURITY, 4741, |row| {
-            let by = kind_of(row.get("SubjectUserName"), row.get("SubjectUserSid"));
-            let name = short(row.get("TargetUserName"));
+        for_each(catalog, facts::ComputerCreation, |row| {
+            let by = kind_of(row.subject_user_name(), row.subject_user_sid());
+            let name = short(row.target_user_name());
             if by == AccountKind::User && !hosts.is_name(&name) {
                 added.insert(name);
             }
         });
         let mut claims: Vec<Claim> = Vec::new();
-        let mut claim = |hosts: &mut Hosts, name: &str, ip: &str, writer: HostId, time: i64| {
-            if !name.ends_with('$') || name.len() < 2 || added.contains(&short(name)) {
-                return None;
-            }
-            let ip = address(ip).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())?;
-            let host = match hosts.place(name, writer, time) {
-                Place::Host(host) => host,
-                Place::Local => writer,
-                Place::Unknown => return None,
+        let mut claim =
+            |hosts: &mut Hosts, name: &str, ip: Option<IpAddr>, writer: HostId, time: i64| {
+                if !name.ends_with('$') || name.len() < 2 || added.contains(&short(name)) {
+                    return None;
+                }
+                let ip = ip.filter(|ip| !ip.is_loopback() && !ip.is_unspecified())?;
+                let host = match hosts.place(name, writer, time) {
+                    Place::Host(host) => host,
+                    Place::Local => writer,
+                    Place::Unknown => return None,
+                };
+                claims.push(Claim { ip, host, time });
+                Some((host, ip))
             };
-            claims.push(Claim { ip, host, time });
-            Some((host, ip))
-        };
         // By certificate or otherwise; whether the machine itself presented the ticket.
         let mut by_certificate: BTreeMap<(HostId, IpAddr), bool> = BTreeMap::new();
         let mut otherwise: BTreeSet<(HostId, IpAddr)> = BTreeSet::new();
-        for_each(catalog, SECURITY, 4768, |row| {
+        for_each(catalog, facts::TicketGranting, |row| {
             let writer = hosts.writer(row.host);
-            let name = sam(row.get("TargetUserName"));
-            if let Some(seen) = claim(hosts, name, row.get("IpAddress"), writer, row.time) {
-                if is_certificate(row.get("PreAuthType")) {
+            let name = sam(row.target_user_name());
+            if let Some(seen) = claim(hosts, name, address(row.ip_address()), writer, row.time) {
+                if is_certificate(row.pre_auth_type()) {
                     by_certificate.insert(seen, seen.0 == writer);
                 } else {
                     otherwise.insert(seen);
                 }
             }
         });
-        for_each(catalog, SECURITY, 4769, |row| {
-            let name = sam(row.get("TargetUserName"));
+        for_each(catalog, facts::ServiceTicket, |row| {
+            let name = sam(row.target_user_name());
             // A service that requests a ticket for itself, or forwards one, acts for others; so does anyone with its
             // key.
-            let acts_for_others = short(name) == short(sam(row.get("ServiceName")))
-                || row.some("TransmittedServices").is_some();
+            let acts_for_others = short(name) == short(sam(row.service_name()))
+                || row.transmitted_services().is_some();
             if !acts_for_others {
                 let writer = hosts.writer(row.host);
-                claim(hosts, name, row.get("IpAddress"), writer, row.time);
+                claim(hosts, name, address(row.ip_address()), writer, row.time);
             }
         });
-        for_each(catalog, SECURITY, 4624, |row| {
-            if row.get("AuthenticationPackageName") == "Kerberos"
-                && row.get("LogonType") == "3"
-                && row.some("TransmittedServices").is_none()
+        for_each(catalog, facts::Logon, |row| {
+            if row.authentication_package_name() == "Kerberos"
+                && row.logon_type() == Some(3)
+                && row.transmitted_services().is_none()
             {
                 let writer = hosts.writer(row.host);
-                let name = sam(row.get("TargetUserName"));
-                claim(hosts, name, row.get("IpAddress"), writer, row.time);
+                let name = sam(row.target_user_name());
+                claim(hosts, name, address(row.ip_address()), writer, row.time);
             }
         });
-        for_each(catalog, "zeek:kerberos", 0, |row| {
-            let name = sam(row.get("client"));
-            let itself = row.get("request_type") == "TGS"
-                && service_of(row.get("service"))
+        for_each(catalog, facts::ZeekKerberos, |row| {
+            let name = sam(row.client());
+            let itself = row.request_type() == "TGS"
+                && service_of(row.service())
                     .is_some_and(|(_, service)| short(service) == short(name));
-            if !is_refused(row.get("success")) && !itself {
+            if !is_refused(row.success()) && !itself {
                 let nobody = HostId(u32::MAX);
-                claim(hosts, name, row.get("id.orig_h"), nobody, row.time);
+                claim(hosts, name, row.orig_h(), nobody, row.time);
             }
         });
         let machines: BTreeSet<HostId> = otherwise.iter().map(|(host, _)| *host).collect();
@@ -180,12 +176,11 @@ impl<'a> Activity<'a> {
         const APART: i64 = 600 * SECOND;
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let mut seen: HashMap<End, Vec<(i64, IpAddr)>> = HashMap::new();
-        for_each(catalog, "zeek:conn", 0, |row| {
-            if let (Some(src), Some(dst)) =
-                (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
+        for_each(catalog, facts::ZeekConnection, |row| {
+            if let (Some(src), Some(dst)) = (row.orig_h(), row.resp_h())
                 && !hosts.is_held(dst, row.time)
             {
-                let port = row.get("id.orig_p").parse().unwrap_or(0);
+                let port = row.orig_p();
                 seen.entry((src, port)).or_default().push((row.time, dst));
             }
         });
@@ -203,38 +198,36 @@ impl<'a> Activity<'a> {
         if seen.is_empty() {
             return;
         }
-        let mut facts: BTreeMap<IpAddr, BTreeMap<HostId, (i64, i64)>> = BTreeMap::new();
-        let mut served = |hosts: &mut Hosts, row: &Row<'a, '_>, ip: &str, port: &str| {
-            let (Some(ip), Ok(port)) = (address(ip), port.parse::<u16>()) else {
-                return;
-            };
-            let Some(all) = seen.get(&(ip, port)).filter(|_| port != 0) else {
+        let mut found: BTreeMap<IpAddr, BTreeMap<HostId, (i64, i64)>> = BTreeMap::new();
+        let mut served = |hosts: &mut Hosts, writer: &str, time: i64, ip: &str, port: u16| {
+            let ip = address(ip).filter(|_| port != 0);
+            let Some(all) = ip.and_then(|ip| seen.get(&(ip, port))) else {
                 return;
             };
             let near: BTreeSet<IpAddr> = all
                 .iter()
-                .filter(|(time, _)| (time - row.time).abs() <= APART)
+                .filter(|(own, _)| (own - time).abs() <= APART)
                 .map(|(_, ip)| *ip)
                 .collect();
             if let (1, Some(dst)) = (near.len(), near.first()) {
-                let host = hosts.writer(row.host);
-                let span = facts
+                let host = hosts.writer(writer);
+                let span = found
                     .entry(*dst)
                     .or_default()
                     .entry(host)
-                    .or_insert((row.time, row.time));
-                *span = (span.0.min(row.time), span.1.max(row.time));
+                    .or_insert((time, time));
+                *span = (span.0.min(time), span.1.max(time));
             }
         };
-        for_each(catalog, SECURITY, 4624, |row| {
-            if matches!(row.get("LogonType"), "3" | "8" | "10") {
-                served(hosts, row, row.get("IpAddress"), row.get("IpPort"));
+        for_each(catalog, facts::Logon, |row| {
+            if matches!(row.logon_type(), Some(3 | 8 | 10)) {
+                served(hosts, row.host, row.time, row.ip_address(), row.ip_port());
             }
         });
-        for_each(catalog, SSHD, 0, |row| {
-            served(hosts, row, row.get("src_ip"), row.get("src_port"));
+        for_each(catalog, facts::SshLogon, |row| {
+            served(hosts, row.host, row.time, row.src_ip(), row.src_port());
         });
-        for (ip, claims) in facts {
+        for (ip, claims) in found {
             for (host, (first, last)) in claims {
                 hosts.holds(host, ip, first);
                 hosts.holds(host, ip, last);
@@ -255,27 +248,27 @@ impl<'a> Activity<'a> {
         let mut state = |ip: IpAddr, host: HostId, time: i64| facts.add(ip, host, time);
         // Explicit credentials for a host (4648), and the only logon with them there within the next seconds.
         let mut asked: BTreeMap<(HostId, String), Vec<(i64, HostId)>> = BTreeMap::new();
-        for_each(catalog, SECURITY, 4648, |row| {
+        for_each(catalog, facts::ExplicitCredentials, |row| {
             let src = hosts.writer(row.host);
-            if let Place::Host(dst) = hosts.place(row.get("TargetServerName"), src, row.time)
-                && kind_of(row.get("TargetUserName"), "") == AccountKind::User
+            if let Place::Host(dst) = hosts.place(row.target_server_name(), src, row.time)
+                && kind_of(row.target_user_name(), "") == AccountKind::User
             {
                 asked
-                    .entry((dst, sam(row.get("TargetUserName"))))
+                    .entry((dst, sam(row.target_user_name())))
                     .or_default()
                     .push((row.time, src));
             }
         });
         if !asked.is_empty() {
             let mut came: BTreeMap<(HostId, String), Vec<(i64, IpAddr)>> = BTreeMap::new();
-            for_each(catalog, SECURITY, 4624, |row| {
+            for_each(catalog, facts::Logon, |row| {
                 let host = hosts.writer(row.host);
-                if let Some(ip) = address(row.get("IpAddress"))
+                if let Some(ip) = address(row.ip_address())
                     && !ip.is_loopback()
                     && !ip.is_unspecified()
-                    && matches!(row.get("LogonType"), "3" | "8" | "10")
+                    && matches!(row.logon_type(), Some(3 | 8 | 10))
                 {
-                    let key = (host, sam(row.get("TargetUserName")));
+                    let key = (host, sam(row.target_user_name()));
                     if asked.contains_key(&key) {
                         came.entry(key).or_default().push((row.time, ip));
                     }
@@ -305,21 +298,19 @@ impl<'a> Activity<'a> {
         }
         // The remote desktop client logs the name it was given (1024), then the address it resolved (1102).
         let mut named: Vec<(HostId, i64, Option<HostId>, Option<IpAddr>)> = Vec::new();
-        for id in [1024_u32, 1102] {
-            for_each(catalog, RDP_CLIENT, id, |row| {
-                let writer = hosts.writer(row.host);
-                let value = row.get("Value");
-                match (id, address(value)) {
-                    (1102, Some(ip)) => named.push((writer, row.time, None, Some(ip))),
-                    (1024, None) => {
-                        if let Place::Host(host) = hosts.place(value, writer, row.time) {
-                            named.push((writer, row.time, Some(host), None));
-                        }
+        for_each(catalog, facts::DesktopClient, |row| {
+            let writer = hosts.writer(row.host);
+            let value = row.value();
+            match (row.event_id, address(value)) {
+                (1102, Some(ip)) => named.push((writer, row.time, None, Some(ip))),
+                (1024, None) => {
+                    if let Place::Host(host) = hosts.place(value, writer, row.time) {
+                        named.push((writer, row.time, Some(host), None));
                     }
-                    _ => {}
                 }
-            });
-        }
+                _ => {}
+            }
+        });
         named.sort_unstable();
         for pair in named.windows(2) {
             if let [(writer, asked, Some(host), _), (same, found, _, Some(ip))] = pair
@@ -330,13 +321,12 @@ impl<'a> Activity<'a> {
             }
         }
         // Sysmon looks up the names of both ends.
-        for_each(catalog, SYSMON, 3, |row| {
+        for_each(catalog, facts::SysmonConnection, |row| {
             for (name, ip) in [
-                ("SourceHostname", "SourceIp"),
-                ("DestinationHostname", "DestinationIp"),
+                (row.source_hostname(), row.source_ip()),
+                (row.destination_hostname(), row.destination_ip()),
             ] {
-                let name = row.get(name);
-                if let Some(ip) = address(row.get(ip))
+                if let Some(ip) = address(ip)
                     && is_private(ip)
                     && address(name).is_none()
                     && let Place::Host(host) = hosts.place(name, nobody, row.time)
@@ -372,16 +362,13 @@ impl<'a> Activity<'a> {
         }
         // Where each name was looked up, the tickets, and where clients then went.
         let mut tickets: Vec<(i64, IpAddr, &str, &str)> = Vec::new();
-        for_each(catalog, "zeek:kerberos", 0, |row| {
-            let realm = row
-                .get("client")
-                .split_once('/')
-                .map_or("", |(_, realm)| realm);
+        for_each(catalog, facts::ZeekKerberos, |row| {
+            let realm = row.client().split_once('/').map_or("", |(_, realm)| realm);
             suffixes(&format!("x.{realm}"));
-            if let Some((class, name)) = service_of(row.get("service"))
-                && row.get("request_type") == "TGS"
-                && !is_refused(row.get("success"))
-                && let Some(client) = address(row.get("id.orig_h"))
+            if let Some((class, name)) = service_of(row.service())
+                && row.request_type() == "TGS"
+                && !is_refused(row.success())
+                && let Some(client) = row.orig_h()
             {
                 suffixes(name);
                 tickets.push((row.time, client, class, name));
@@ -397,29 +384,29 @@ impl<'a> Activity<'a> {
             }
         };
         let mut queries: HashSet<&str> = HashSet::new();
-        for_each(catalog, "zeek:dns", 0, |row| {
-            if queries.insert(row.get("query")) {
-                suffixes(row.get("query"));
+        for_each(catalog, facts::ZeekDns, |row| {
+            if queries.insert(row.query()) {
+                suffixes(row.query());
             }
-            let texts = (0..MOST_ANSWERS).map(|at| row.nth("answers", at));
+            let texts = (0..MOST_ANSWERS).map(|at| row.answers(at));
             let texts: Vec<&str> = texts
                 .take_while(|text| !text.is_empty())
                 .flat_map(|text| text.split(','))
                 .collect();
-            let kind = row.get("qtype_name");
+            let kind = row.qtype_name();
             if matches!(kind, "A" | "AAAA")
-                && let Some((name, ip)) = answered(row.get("query"), &texts)
+                && let Some((name, ip)) = answered(row.query(), &texts)
             {
                 answer(row.time, ip, name);
             }
         });
-        for_each(catalog, SYSMON, 22, |row| {
-            if queries.insert(row.get("QueryName")) {
-                suffixes(row.get("QueryName"));
+        for_each(catalog, facts::DnsQuery, |row| {
+            if queries.insert(row.query_name()) {
+                suffixes(row.query_name());
             }
             // `type:  5 alias.example;::ffff:10.0.0.1;`: type 5 is the target of an alias.
             let texts: Vec<&str> = row
-                .get("QueryResults")
+                .query_results()
                 .split(';')
                 .map(str::trim)
                 .map(|text| match text.strip_prefix("type:") {
@@ -429,7 +416,7 @@ impl<'a> Activity<'a> {
                 .map(str::trim)
                 .filter(|text| !text.is_empty())
                 .collect();
-            if let Some((name, ip)) = answered(row.get("QueryName"), &texts) {
+            if let Some((name, ip)) = answered(row.query_name(), &texts) {
                 answer(row.time, ip, name);
             }
         });
@@ -444,10 +431,10 @@ impl<'a> Activity<'a> {
             .map(|(.., name)| short(name))
             .chain(answers.keys().map(|(.., name)| short(name)))
             .collect();
-        for_each(catalog, "zeek:smb_mapping", 0, |row| {
-            let path = row.get("path").trim_start_matches('\\');
+        for_each(catalog, facts::ZeekShare, |row| {
+            let path = row.path().trim_start_matches('\\');
             let name = path.split('\\').next().unwrap_or(path);
-            if let Some(ip) = address(row.get("id.resp_h"))
+            if let Some(ip) = row.resp_h()
                 && is_machine(name)
                 && (asked.contains(&short(name)) || hosts.find(name, nobody).is_some())
                 && let Place::Host(host) = hosts.place(name, nobody, row.time)
@@ -457,11 +444,9 @@ impl<'a> Activity<'a> {
         });
         if !tickets.is_empty() {
             let mut went: HashMap<IpAddr, Vec<(i64, u16, IpAddr)>> = HashMap::new();
-            for_each(catalog, "zeek:conn", 0, |row| {
-                if let (Some(src), Some(dst)) =
-                    (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
-                {
-                    let port = row.get("id.resp_p").parse().unwrap_or(0);
+            for_each(catalog, facts::ZeekConnection, |row| {
+                if let (Some(src), Some(dst)) = (row.orig_h(), row.resp_h()) {
+                    let port = row.resp_p();
                     went.entry(src).or_default().push((row.time, port, dst));
                 }
             });
@@ -500,9 +485,9 @@ impl<'a> Activity<'a> {
                 resolved.add(ip, host, last);
             }
         }
-        for_each(catalog, "zeek:dhcp", 0, |row| {
-            if let Some(ip) = address(row.get("assigned_addr"))
-                && let Place::Host(host) = hosts.place(row.get("host_name"), nobody, row.time)
+        for_each(catalog, facts::ZeekDhcp, |row| {
+            if let Some(ip) = address(row.assigned_addr())
+                && let Place::Host(host) = hosts.place(row.host_name(), nobody, row.time)
             {
                 resolved.add(ip, host, row.time);
             }

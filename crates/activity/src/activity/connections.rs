@@ -1,11 +1,12 @@
 //! The connections that hosts and sensors saw.
 
+use crate::facts;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Activity;
 use crate::connections::{Connection, each_connection, oriented};
-use crate::identity::{HostId, Hosts, Place, address};
+use crate::identity::{HostId, Hosts, Place};
 use crate::row::for_each;
 
 impl<'a> Activity<'a> {
@@ -14,15 +15,16 @@ impl<'a> Activity<'a> {
         let (hosts, accounts, connections) =
             (&mut self.hosts, &mut self.accounts, &mut self.connections);
         let own = &self.own_addresses;
-        each_connection(catalog, |log, row, initiated, source, destination| {
-            let writer = hosts.writer(row.host);
+        each_connection(catalog, |one| {
+            let writer = hosts.writer(one.host);
+            let initiated = one.reported.initiated;
             let (server, client) = if initiated {
-                (destination, source)
+                (one.destination, one.source)
             } else {
-                oriented(own, writer, source, destination)
+                oriented(own, writer, one.source, one.destination)
             };
             connections.push(Connection {
-                time: row.time,
+                time: one.time,
                 src: Place::Unknown,
                 src_ip: client.0,
                 src_port: client.1,
@@ -31,26 +33,24 @@ impl<'a> Activity<'a> {
                 dst_port: server.1,
                 observer: Some(writer),
                 inbound: !initiated,
-                image: row.get(log.image),
-                user: accounts.of_text(row.get("User")),
-                process_guid: row.get("ProcessGuid"),
-                reference: row.reference,
+                image: one.reported.image,
+                user: accounts.of_text(one.reported.user),
+                process_guid: one.reported.process_guid,
+                reference: one.reference,
             });
         });
-        for_each(catalog, "zeek:conn", 0, |row| {
-            let (Some(src_ip), Some(dst_ip)) =
-                (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
-            else {
+        for_each(catalog, facts::ZeekConnection, |row| {
+            let (Some(src_ip), Some(dst_ip)) = (row.orig_h(), row.resp_h()) else {
                 return;
             };
             connections.push(Connection {
                 time: row.time,
                 src: Place::Unknown,
                 src_ip,
-                src_port: row.get("id.orig_p").parse().unwrap_or(0),
+                src_port: row.orig_p(),
                 dst: Place::Unknown,
                 dst_ip,
-                dst_port: row.get("id.resp_p").parse().unwrap_or(0),
+                dst_port: row.resp_p(),
                 observer: None,
                 inbound: false,
                 image: "",

@@ -9,10 +9,11 @@ mod processes;
 mod relations;
 mod sessions;
 
+use crate::facts;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::channel::{RDP_CLIENT, RDP_GATEWAY, SECURITY, SYSMON, WINRM, WMI, is_of_a_host};
+use crate::channel::is_of_a_host;
 use crate::connections::Connection;
 use crate::identity::{AccountId, Accounts, HostId, Hosts};
 use crate::kerberos::service_of;
@@ -113,52 +114,48 @@ impl<'a> Activity<'a> {
 
     /// Interns accounts that only domain controllers name, before any account is taken for another.
     fn read_accounts(&mut self) {
-        for id in [4768_u32, 4769] {
-            for_each(self.catalog, SECURITY, id, |row| {
-                self.accounts.get(
-                    row.get("TargetSid"),
-                    row.get("TargetDomainName"),
-                    row.get("TargetUserName"),
-                );
-            });
-        }
-        for_each(self.catalog, SECURITY, 4776, |row| {
-            self.accounts.of_text(row.get("TargetUserName"));
+        for_each(self.catalog, facts::TicketRequest, |row| {
+            self.accounts.get(
+                row.target_sid(),
+                row.target_domain_name(),
+                row.target_user_name(),
+            );
+        });
+        for_each(self.catalog, facts::NtlmValidation, |row| {
+            self.accounts.of_text(row.target_user_name());
         });
     }
 
     /// Interns names that may be longer than NetBIOS allows, as people, DNS and Kerberos write them.
     fn meet_names(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
-        for_each(catalog, SECURITY, 4648, |row| {
-            hosts.meet(row.get("TargetServerName"));
+        for_each(catalog, facts::ExplicitCredentials, |row| {
+            hosts.meet(row.target_server_name());
         });
-        for_each(catalog, SYSMON, 3, |row| {
-            hosts.meet(row.get("SourceHostname"));
-            hosts.meet(row.get("DestinationHostname"));
+        for_each(catalog, facts::SysmonConnection, |row| {
+            hosts.meet(row.source_hostname());
+            hosts.meet(row.destination_hostname());
         });
-        for_each(catalog, SYSMON, 22, |row| hosts.meet(row.get("QueryName")));
-        for_each(catalog, WINRM, 6, |row| {
-            let connection = row.get("connection");
+        for_each(catalog, facts::DnsQuery, |row| hosts.meet(row.query_name()));
+        for_each(catalog, facts::WinRmSession, |row| {
+            let connection = row.connection();
             hosts.meet(connection.split(['/', ':']).next().unwrap_or(connection));
         });
-        for id in [1024_u32, 1102] {
-            for_each(catalog, RDP_CLIENT, id, |row| hosts.meet(row.get("Value")));
-        }
-        for_each(catalog, RDP_GATEWAY, 302, |row| {
-            hosts.meet(row.get("Resource"))
+        for_each(catalog, facts::DesktopClient, |row| hosts.meet(row.value()));
+        for_each(catalog, facts::GatewayConnection, |row| {
+            hosts.meet(row.resource())
         });
-        for_each(catalog, WMI, 5858, |row| {
-            hosts.meet(row.get("ClientMachine"))
+        for_each(catalog, facts::WmiFailure, |row| {
+            hosts.meet(row.client_machine())
         });
-        for_each(catalog, "zeek:kerberos", 0, |row| {
-            if let Some((_, name)) = service_of(row.get("service")) {
+        for_each(catalog, facts::ZeekKerberos, |row| {
+            if let Some((_, name)) = service_of(row.service()) {
                 hosts.meet(name);
             }
         });
-        for_each(catalog, "zeek:dns", 0, |row| hosts.meet(row.get("query")));
-        for_each(catalog, "zeek:smb_mapping", 0, |row| {
-            let path = row.get("path").trim_start_matches('\\');
+        for_each(catalog, facts::ZeekDns, |row| hosts.meet(row.query()));
+        for_each(catalog, facts::ZeekShare, |row| {
+            let path = row.path().trim_start_matches('\\');
             hosts.meet(path.split('\\').next().unwrap_or(path));
         });
     }
@@ -168,21 +165,19 @@ impl<'a> Activity<'a> {
     fn learn_domains(&mut self) {
         let (catalog, hosts, accounts) = (self.catalog, &self.hosts, &mut self.accounts);
         let mut met: HashSet<(&str, &str)> = HashSet::new();
-        for id in [4624_u32, 4648, 4672, 4688] {
-            for_each(catalog, SECURITY, id, |row| {
-                let (name, domain) = (row.get("SubjectUserName"), row.get("SubjectDomainName"));
-                if let Some((_, dotted)) = row.host.split_once('.')
-                    && name.ends_with('$')
-                    && !met.contains(&(row.host, domain))
-                    && hosts
-                        .known(row.host)
-                        .is_some_and(|host| hosts.is_account_of(name, host))
-                {
-                    accounts.member(domain, dotted.trim_end_matches('.'));
-                    met.insert((row.host, domain));
-                }
-            });
-        }
+        for_each(catalog, facts::OwnAccount, |row| {
+            let (name, domain) = (row.subject_user_name(), row.subject_domain_name());
+            if let Some((_, dotted)) = row.host.split_once('.')
+                && name.ends_with('$')
+                && !met.contains(&(row.host, domain))
+                && hosts
+                    .known(row.host)
+                    .is_some_and(|host| hosts.is_account_of(name, host))
+            {
+                accounts.member(domain, dotted.trim_end_matches('.'));
+                met.insert((row.host, domain));
+            }
+        });
     }
 
     /// The account of a name given at, or for, a machine without a domain: the machine's own account, if it is known to
@@ -211,7 +206,7 @@ impl<'a> Activity<'a> {
     }
 
     /// The host that wrote an event.
-    pub fn writer(&mut self, row: &Row<'a, '_>) -> HostId {
+    pub fn writer<F>(&mut self, row: &Row<'a, '_, F>) -> HostId {
         self.hosts.writer(row.host)
     }
 

@@ -1,17 +1,14 @@
 //! The processes that hosts logged, and their parents.
 
+use crate::facts;
 use std::collections::{HashMap, HashSet};
 
 use super::Activity;
-use crate::channel::{SECURITY, SYSMON};
 use crate::identity::{AccountId, HostId};
 use crate::processes::Process;
 use crate::row::for_each;
 use crate::sessions::{is_service_logon, logon_time};
 use crate::text::{SECOND, base_name, number};
-
-/// Events of the Security log in which a process, identified by number and program, does something in a session.
-const USES: [u32; 6] = [4656, 4657, 4663, 4670, 4673, 4674];
 
 /// The action of a process, and for whom.
 struct Done<'a> {
@@ -26,45 +23,44 @@ impl<'a> Activity<'a> {
         let catalog = self.catalog;
         let (hosts, accounts, processes) =
             (&mut self.hosts, &mut self.accounts, &mut self.processes);
-        for_each(catalog, SYSMON, 1, |row| {
+        for_each(catalog, facts::SysmonProcess, |row| {
             processes.push(Process {
                 host: hosts.writer(row.host),
                 time: row.time,
                 ended: None,
-                guid: row.get("ProcessGuid"),
-                pid: number(row.get("ProcessId")),
-                parent_guid: row.get("ParentProcessGuid"),
-                parent_pid: number(row.get("ParentProcessId")),
-                image: row.get("Image"),
-                command: row.get("CommandLine"),
-                parent_image: row.get("ParentImage"),
-                parent_command: row.get("ParentCommandLine"),
-                original_name: row.get("OriginalFileName"),
-                user: accounts.of_text(row.get("User")),
-                logon_id: number(row.get("LogonId")),
-                logon_time: logon_time(row.get("LogonGuid"))
-                    .map(|time| catalog.common(row.host, time)),
+                guid: row.process_guid(),
+                pid: row.process_id(),
+                parent_guid: row.parent_process_guid(),
+                parent_pid: row.parent_process_id(),
+                image: row.image(),
+                command: row.command_line(),
+                parent_image: row.parent_image(),
+                parent_command: row.parent_command_line(),
+                original_name: row.original_file_name(),
+                user: accounts.of_text(row.user()),
+                logon_id: row.logon_id(),
+                logon_time: logon_time(row.logon_guid()).map(|time| catalog.common(row.host, time)),
                 creator_logon: 0,
                 own_session: true,
-                desktop: row.get("TerminalSessionId").parse().ok(),
+                desktop: row.terminal_session_id().parse().ok(),
                 sysmon: true,
                 reference: row.reference,
             });
         });
-        for_each(catalog, SECURITY, 4688, |row| {
-            let target = number(row.get("TargetLogonId"));
-            let subject = number(row.get("SubjectLogonId"));
+        for_each(catalog, facts::ProcessCreation, |row| {
+            let target = number(row.target_logon_id());
+            let subject = row.subject_logon_id();
             let user = if target != 0 {
                 accounts.get(
-                    row.get("TargetUserSid"),
-                    row.get("TargetDomainName"),
-                    row.get("TargetUserName"),
+                    row.target_user_sid(),
+                    row.target_domain_name(),
+                    row.target_user_name(),
                 )
             } else {
                 accounts.get(
-                    row.get("SubjectUserSid"),
-                    row.get("SubjectDomainName"),
-                    row.get("SubjectUserName"),
+                    row.subject_user_sid(),
+                    row.subject_domain_name(),
+                    row.subject_user_name(),
                 )
             };
             processes.push(Process {
@@ -72,19 +68,19 @@ impl<'a> Activity<'a> {
                 time: row.time,
                 ended: None,
                 guid: "",
-                pid: number(row.get("NewProcessId")),
+                pid: row.new_process_id(),
                 parent_guid: "",
-                parent_pid: number(row.get("ProcessId")),
-                image: row.get("NewProcessName"),
-                command: row.get("CommandLine"),
-                parent_image: row.get("ParentProcessName"),
+                parent_pid: row.process_id(),
+                image: row.new_process_name(),
+                command: row.command_line(),
+                parent_image: row.parent_process_name(),
                 parent_command: "",
                 original_name: "",
                 user,
                 logon_id: if target != 0 { target } else { subject },
                 logon_time: None,
                 creator_logon: subject,
-                own_session: !row.get("TargetLogonId").is_empty() || !is_service_logon(subject),
+                own_session: !row.target_logon_id().is_empty() || !is_service_logon(subject),
                 desktop: None,
                 sysmon: false,
                 reference: row.reference,
@@ -148,23 +144,21 @@ impl<'a> Activity<'a> {
         }
         let (catalog, hosts, accounts) = (self.catalog, &mut self.hosts, &mut self.accounts);
         let mut done: HashMap<(HostId, u64), Vec<Done<'a>>> = HashMap::new();
-        for id in USES {
-            for_each(catalog, SECURITY, id, |row| {
-                let key = (hosts.writer(row.host), number(row.get("ProcessId")));
-                if asked.contains(&key) {
-                    done.entry(key).or_default().push(Done {
-                        time: row.time,
-                        image: row.get("ProcessName"),
-                        logon_id: number(row.get("SubjectLogonId")),
-                        user: accounts.get(
-                            row.get("SubjectUserSid"),
-                            row.get("SubjectDomainName"),
-                            row.get("SubjectUserName"),
-                        ),
-                    });
-                }
-            });
-        }
+        for_each(catalog, facts::ObjectUse, |row| {
+            let key = (hosts.writer(row.host), row.process_id());
+            if asked.contains(&key) {
+                done.entry(key).or_default().push(Done {
+                    time: row.time,
+                    image: row.process_name(),
+                    logon_id: row.subject_logon_id(),
+                    user: accounts.get(
+                        row.subject_user_sid(),
+                        row.subject_domain_name(),
+                        row.subject_user_name(),
+                    ),
+                });
+            }
+        });
         let mut found = Vec::new();
         for (at, one) in self.processes.iter().enumerate() {
             if one.sysmon || one.own_session && !one.parent_image.is_empty() {
@@ -227,20 +221,20 @@ impl<'a> Activity<'a> {
     fn read_ends(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let (by_guid, processes) = (&self.by_guid, &mut self.processes);
-        for_each(catalog, SYSMON, 5, |row| {
-            let at = by_guid.get(row.get("ProcessGuid"));
+        for_each(catalog, facts::SysmonProcessEnd, |row| {
+            let at = by_guid.get(row.process_guid());
             if let Some(one) = at.and_then(|at| processes.get_mut(*at)) {
                 one.ended = Some(row.time);
             }
         });
         let mut ends = Vec::new();
-        for_each(catalog, SECURITY, 4689, |row| {
+        for_each(catalog, facts::ProcessExit, |row| {
             let host = hosts.writer(row.host);
             ends.push((
                 host,
-                number(row.get("ProcessId")),
+                row.process_id(),
                 row.time,
-                base_name(row.get("ProcessName")),
+                base_name(row.process_name()),
             ));
         });
         for (host, pid, time, name) in ends {

@@ -1,14 +1,14 @@
 //! The sessions that hosts logged.
 
+use crate::facts;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::Activity;
-use crate::channel::{SECURITY, SYSTEM};
 use crate::identity::{AccountId, AccountKind, HostId, Place, address, kind_of};
-use crate::row::{Row, count, for_each};
+use crate::row::{count, for_each};
 use crate::sessions::{OPEN, Package, Session, is_service_logon};
-use crate::text::{SECOND, base_name, number};
+use crate::text::{SECOND, base_name, given};
 
 /// The session with a LogonId on a host at a time, by the common clock.
 pub(super) fn find_session(
@@ -49,19 +49,12 @@ fn restarted(boots: &HashMap<HostId, Vec<i64>>, host: HostId, from: i64, to: i64
 impl<'a> Activity<'a> {
     pub(super) fn read_boots(&mut self) {
         let (catalog, hosts, boots) = (self.catalog, &mut self.hosts, &mut self.boots);
-        for (channel, id) in [
-            (SYSTEM, 12),
-            (SYSTEM, 6005),
-            (SYSTEM, 6009),
-            (SECURITY, 4608),
-        ] {
-            for_each(catalog, channel, id, |row| {
-                boots
-                    .entry(hosts.writer(row.host))
-                    .or_default()
-                    .push(row.time);
-            });
-        }
+        for_each(catalog, facts::Boot, |row| {
+            boots
+                .entry(hosts.writer(row.host))
+                .or_default()
+                .push(row.time);
+        });
         for times in boots.values_mut() {
             times.sort_unstable();
         }
@@ -72,26 +65,29 @@ impl<'a> Activity<'a> {
     fn acting_machines(&mut self) -> HashSet<(HostId, u64)> {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let mut acting = HashSet::new();
-        let mut acts = |row: &Row<'a, '_>| {
-            let name = row.get("SubjectUserName");
-            let host = hosts.writer(row.host);
-            let id = number(row.get("SubjectLogonId"));
+        let mut acts = |writer: &str, name: &str, id: u64| {
+            let host = hosts.writer(writer);
             if name.ends_with('$') && !is_service_logon(id) && !hosts.is_account_of(name, host) {
                 acting.insert((host, id));
             }
         };
-        for id in [4697_u32, 4698, 4702] {
-            for_each(catalog, SECURITY, id, &mut acts);
-        }
-        for_each(catalog, SECURITY, 5145, |row| {
+        for_each(catalog, facts::ServiceAudit, |row| {
+            acts(row.host, row.subject_user_name(), row.subject_logon_id());
+        });
+        for_each(catalog, facts::TaskAudit, |row| {
+            if row.event_id != 4699 {
+                acts(row.host, row.subject_user_name(), row.subject_logon_id());
+            }
+        });
+        for_each(catalog, facts::ShareFile, |row| {
             // Write and append (Microsoft, event 5145); the names of Windows' own shares end with `$`, and so does that
             // of pipes.
-            if row.get("SubjectUserName").ends_with('$')
-                && number(row.get("AccessMask")) & 0x6 != 0
-                && row.get("ShareName").ends_with('$')
-                && !row.get("ShareName").to_uppercase().ends_with("IPC$")
+            if row.subject_user_name().ends_with('$')
+                && row.access_mask() & 0x6 != 0
+                && row.share_name().ends_with('$')
+                && !row.share_name().to_uppercase().ends_with("IPC$")
             {
-                acts(row);
+                acts(row.host, row.subject_user_name(), row.subject_logon_id());
             }
         });
         acting
@@ -102,12 +98,12 @@ impl<'a> Activity<'a> {
         let acting = self.acting_machines();
         let (hosts, accounts, sessions) = (&mut self.hosts, &mut self.accounts, &mut self.sessions);
         // Reserve at once: a list that grows by doubling needs three times its size.
-        sessions.reserve_exact(count(catalog, SECURITY, 4624));
-        for_each(catalog, SECURITY, 4624, |row| {
-            let logon_type: u8 = row.get("LogonType").parse().unwrap_or(0);
-            let logon_process = row.get("LogonProcessName");
-            let (sid, name) = (row.get("TargetUserSid"), row.get("TargetUserName"));
-            let account = accounts.get(sid, row.get("TargetDomainName"), name);
+        sessions.reserve_exact(count(catalog, facts::Logon));
+        for_each(catalog, facts::Logon, |row| {
+            let logon_type = row.logon_type().unwrap_or(0);
+            let logon_process = row.logon_process_name();
+            let (sid, name) = (row.target_user_sid(), row.target_user_name());
+            let account = accounts.get(sid, row.target_domain_name(), name);
             // Authz checks the rights of an account; nobody logs on.
             if logon_type == 0 || logon_process.eq_ignore_ascii_case("Authz") {
                 return;
@@ -115,19 +111,19 @@ impl<'a> Activity<'a> {
             let kind = kind_of(name, sid);
             let quiet = matches!(kind, AccountKind::Machine | AccountKind::System)
                 && (logon_type == 5
-                    || logon_type == 3 && row.get("AuthenticationPackageName") == "Kerberos");
+                    || logon_type == 3 && row.authentication_package_name() == "Kerberos");
             if quiet && (logon_type == 5 || kind == AccountKind::System) {
                 return;
             }
             let host = hosts.writer(row.host);
-            let workstation = row.get("WorkstationName");
-            let ip = address(row.get("IpAddress"));
-            let mut source = hosts.place(row.get("IpAddress"), host, row.time);
+            let workstation = row.workstation_name();
+            let ip = address(row.ip_address());
+            let mut source = hosts.place(row.ip_address(), host, row.time);
             // Most logons are machines' logons with tickets. Nobody moves with them, unless somebody else has the
             // machine's key, or the session did something that machines do not do.
             if quiet
                 && !matches!(source, Place::Host(src) if hosts.is_elsewhere(name, host, src))
-                && !acting.contains(&(host, number(row.get("TargetLogonId"))))
+                && !acting.contains(&(host, row.target_logon_id()))
             {
                 return;
             }
@@ -146,8 +142,8 @@ impl<'a> Activity<'a> {
             }
             sessions.push(Session {
                 host,
-                logon_id: number(row.get("TargetLogonId")),
-                linked: number(row.get("TargetLinkedLogonId")),
+                logon_id: row.target_logon_id(),
+                linked: row.target_linked_logon_id(),
                 time: row.time,
                 end: OPEN,
                 logon_type,
@@ -155,27 +151,26 @@ impl<'a> Activity<'a> {
                 kind,
                 source,
                 ip,
-                port: row.get("IpPort").parse().unwrap_or(0),
-                package: Package::of(row.get("AuthenticationPackageName")),
+                port: row.ip_port(),
+                package: Package::of(row.authentication_package_name()),
                 by_seclogo: logon_process.eq_ignore_ascii_case("seclogo"),
                 outbound: if logon_type == 9 {
                     accounts.get(
                         "",
-                        row.get("TargetOutboundDomainName"),
-                        row.get("TargetOutboundUserName"),
+                        row.target_outbound_domain_name(),
+                        row.target_outbound_user_name(),
                     )
                 } else {
                     None
                 },
                 elevated: false,
                 // %%1842 is yes (Microsoft, event 4624).
-                restricted: matches!(row.get("RestrictedAdminMode"), "%%1842" | "Yes"),
-                claimed: row
-                    .some("WorkstationName")
+                restricted: matches!(row.restricted_admin_mode(), "%%1842" | "Yes"),
+                claimed: given(row.workstation_name())
                     .filter(|name| address(name).is_none())
                     .and_then(|name| hosts.find(name, host)),
-                delegated: row.some("TransmittedServices").is_some(),
-                by_sshd: base_name(row.get("ProcessName")).eq_ignore_ascii_case("sshd.exe"),
+                delegated: row.transmitted_services().is_some(),
+                by_sshd: base_name(row.process_name()).eq_ignore_ascii_case("sshd.exe"),
                 reference: row.reference,
             });
         });
@@ -188,26 +183,24 @@ impl<'a> Activity<'a> {
             boots,
             ..
         } = self;
-        for id in [4634, 4647] {
-            for_each(catalog, SECURITY, id, |row| {
-                let host = hosts.writer(row.host);
-                let logon = number(row.get("TargetLogonId"));
-                if let Some(session) =
-                    find_session(sessions_by_id, sessions, boots, host, logon, row.time)
-                        .and_then(|at| sessions.get_mut(at))
-                {
-                    session.end = session.end.min(row.time);
-                }
-            });
-        }
-        for_each(catalog, SECURITY, 4672, |row| {
+        for_each(catalog, facts::Logoff, |row| {
+            let host = hosts.writer(row.host);
+            let logon = row.target_logon_id();
+            if let Some(session) =
+                find_session(sessions_by_id, sessions, boots, host, logon, row.time)
+                    .and_then(|at| sessions.get_mut(at))
+            {
+                session.end = session.end.min(row.time);
+            }
+        });
+        for_each(catalog, facts::SpecialPrivileges, |row| {
             accounts.get(
-                row.get("SubjectUserSid"),
-                row.get("SubjectDomainName"),
-                row.get("SubjectUserName"),
+                row.subject_user_sid(),
+                row.subject_domain_name(),
+                row.subject_user_name(),
             );
             let host = hosts.writer(row.host);
-            let logon = number(row.get("SubjectLogonId"));
+            let logon = row.subject_logon_id();
             if let Some(session) =
                 find_session(sessions_by_id, sessions, boots, host, logon, row.time)
                     .and_then(|at| sessions.get_mut(at))

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crabwalk_activity::Row;
 use crabwalk_activity::channel::SECURITY;
+use crabwalk_activity::facts::{AccountChange, LogonAttempt};
+use crabwalk_activity::qualified;
 use crabwalk_vocabulary::host_key;
 use crabwalk_vocabulary::time::{self, DAY};
 
@@ -12,7 +13,6 @@ use super::host::change;
 use super::index::{Index, address, events};
 use super::tables::Tables;
 use crate::document::Case;
-use crabwalk_activity::dossier::CHANGES;
 
 /// Maximum number of logons to list per account, by host and source; with more, the newest are kept.
 const MOST: usize = 500;
@@ -54,20 +54,20 @@ pub(super) fn dossiers(
     // Names are resolved once, not for each of their events.
     let mut known: HashMap<String, Option<usize>> = HashMap::new();
     let mut hosts: HashMap<String, String> = HashMap::new();
-    let mut logon = |row: &Row<'_, '_>, failed: bool| {
-        let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
+    tables.each(LogonAttempt, |row| {
+        let Some(name) = qualified(row.target_domain_name(), row.target_user_name()) else {
             return;
         };
         let at = *known.entry(name).or_insert_with_key(|name| {
             index
                 .account(name)
-                .or_else(|| index.account(row.get("TargetUserSid")))
+                .or_else(|| index.account(row.target_user_sid()))
                 .and_then(|id| meant.get(id.as_str()).copied())
         });
         let Some(own) = at.and_then(|at| groups.get_mut(at)) else {
             return;
         };
-        let ip = address(row.get("IpAddress")).map(|ip| ip.to_string());
+        let ip = address(row.ip_address()).map(|ip| ip.to_string());
         // If several hosts had an address, the movement knows whose it was at the time.
         let from = index
             .hop(catalog, &[row.reference])
@@ -83,43 +83,37 @@ pub(super) fn dossiers(
         }
         group.first = group.first.min(row.time);
         group.last = group.last.max(row.time);
-        group
-            .types
-            .extend(row.number("LogonType").and_then(|n| u32::try_from(n).ok()));
-        if failed {
+        group.types.extend(row.logon_type().map(u32::from));
+        if row.event_id == 4625 {
             group.failures += 1;
         } else {
             group.count += 1;
         }
-    };
-    tables.each(SECURITY, 4624, |row| logon(row, false));
-    tables.each(SECURITY, 4625, |row| logon(row, true));
-    for id in CHANGES {
-        tables.each(SECURITY, *id, |row| {
-            let change = change(row, *id);
-            let names = [
-                change.account.as_deref(),
-                row.some("TargetSid"),
-                row.some("MemberSid"),
-            ];
-            let Some(own) = names
-                .into_iter()
-                .flatten()
-                .filter_map(|name| index.account(name))
-                .find_map(|id| meant.get(id.as_str()).copied())
-                .and_then(|at| changes.get_mut(at))
-            else {
-                return;
-            };
-            let entry = Change {
-                time: time::text(row.time),
-                what: change.what,
-                by: change.by,
-                events: events(catalog, &[row.reference]),
-            };
-            own.push((row.time, entry));
-        });
-    }
+    });
+    tables.each(AccountChange, |row| {
+        let change = change(row);
+        let names = [
+            change.account.as_deref(),
+            row.target_sid(),
+            row.member_sid(),
+        ];
+        let Some(own) = names
+            .into_iter()
+            .flatten()
+            .filter_map(|name| index.account(name))
+            .find_map(|id| meant.get(id.as_str()).copied())
+            .and_then(|at| changes.get_mut(at))
+        else {
+            return;
+        };
+        let entry = Change {
+            time: time::text(row.time),
+            what: change.what,
+            by: change.by,
+            events: events(catalog, &[row.reference]),
+        };
+        own.push((row.time, entry));
+    });
     // The start of each host's Security log.
     let mut since: HashMap<String, i64> = HashMap::new();
     for covered in &case.coverage {

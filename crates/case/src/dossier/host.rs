@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crabwalk_activity::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
+use crabwalk_activity::channel::SECURITY;
+use crabwalk_activity::facts::{self, Fact};
 use crabwalk_activity::tasks::actions;
-use crabwalk_activity::{CONNECTION_LOGS, ConnectionLog, Relations, Row, source_serves};
+use crabwalk_activity::{Relations, Reported, Row, given, number, qualified, source_serves};
 use crabwalk_vocabulary::account::is_windows_own;
+use crabwalk_vocabulary::host_key;
 use crabwalk_vocabulary::number::number as parsed_number;
-use crabwalk_vocabulary::{address as any_address, host_key};
 
 use super::document::*;
 use super::index::{Index, address, events};
@@ -16,7 +17,6 @@ use super::tables::Tables;
 use crate::build::time;
 use crate::document::{Case, Reference};
 use crate::event_names::event_name;
-use crabwalk_activity::dossier::CHANGES;
 
 const SECOND: i64 = 1_000_000;
 /// Two logs record the same act at times that differ by less than this.
@@ -43,7 +43,7 @@ struct Draft<T> {
 }
 
 impl<T> Draft<T> {
-    fn new(row: &Row<'_, '_>, value: T) -> Self {
+    fn new<F>(row: &Row<'_, '_, F>, value: T) -> Self {
         Self {
             at: row.time,
             references: vec![row.reference],
@@ -55,7 +55,7 @@ impl<T> Draft<T> {
     }
 
     /// In the session with a LogonId, according to a row.
-    fn in_session(mut self, id: u64, row: &Row<'_, '_>, relations: &Relations) -> Self {
+    fn in_session<F>(mut self, id: u64, row: &Row<'_, '_, F>, relations: &Relations) -> Self {
         self.session = id;
         let span = relations.session(row.host, id, row.time);
         self.opened_by = span.map(|span| span.reference);
@@ -143,6 +143,29 @@ fn bound<T>(
     list.truncate(MOST_HELD);
 }
 
+/// Hands each record to the host that wrote it.
+struct Reading<'t, 'c, 'r> {
+    tables: &'t Tables<'c>,
+    /// Indexes into `all`, by the names under which hosts write.
+    places: HashMap<String, usize>,
+    all: Vec<Gathered<'r>>,
+}
+
+impl<'t, 'r> Reading<'t, '_, 'r> {
+    /// Calls `take` for each event of a fact within its host's time span.
+    fn each<F: Fact>(&mut self, fact: F, take: impl Fn(&mut Gathered<'r>, &Row<'t, '_, F>)) {
+        let (places, all) = (&self.places, &mut self.all);
+        self.tables.each(fact, |row| {
+            if let Some(own) = places.get(row.host).and_then(|at| all.get_mut(*at))
+                && (own.window.0..=own.window.1).contains(&row.time)
+            {
+                take(own, row);
+                own.bound();
+            }
+        });
+    }
+}
+
 /// Builds dossiers of hosts, given their ids and time spans.
 pub(super) fn dossiers(
     tables: &Tables<'_>,
@@ -151,7 +174,7 @@ pub(super) fn dossiers(
     index: &Index,
     wanted: &[(String, (i64, i64))],
 ) -> Vec<HostDossier> {
-    let mut all: Vec<Gathered<'_>> = wanted
+    let all: Vec<Gathered<'_>> = wanted
         .iter()
         .map(|(id, window)| Gathered::new(id, *window, case, relations))
         .collect();
@@ -164,130 +187,145 @@ pub(super) fn dossiers(
             places.insert(name.clone(), at);
         }
     }
-    let mut read =
-        |channel: &str, event_id: u32, take: &dyn Fn(&mut Gathered<'_>, &Row<'_, '_>)| {
-            tables.each(channel, event_id, |row| {
-                if let Some(own) = places.get(row.host).and_then(|at| all.get_mut(*at))
-                    && (own.window.0..=own.window.1).contains(&row.time)
-                {
-                    take(own, row);
-                    own.bound();
-                }
-            });
-        };
-    read(SECURITY, 4624, &|own, row| own.logon(row, index));
-    read(SECURITY, 4625, &|own, row| own.refused(row, index));
-    read(SECURITY, 4648, &|own, row| own.explicit(row, index));
-    read(SYSMON, 1, &|own, row| own.sysmon_process(row));
-    read(SECURITY, 4688, &|own, row| own.security_process(row));
-    read(SYSMON, 7, &|own, row| own.signature(row));
-    read(SYSTEM, 7045, &|own, row| {
+    let mut reading = Reading {
+        tables,
+        places,
+        all,
+    };
+    reading.each(facts::Logon, |own, row| own.logon(row, index));
+    reading.each(facts::LogonFailure, |own, row| own.refused(row, index));
+    reading.each(facts::ExplicitCredentials, |own, row| {
+        own.explicit(row, index)
+    });
+    reading.each(facts::SysmonProcess, |own, row| own.sysmon_process(row));
+    reading.each(facts::ProcessCreation, |own, row| own.security_process(row));
+    reading.each(facts::ImageLoad, |own, row| own.signature(row));
+    reading.each(facts::ServiceInstallation, |own, row| {
         let value = ServiceEntry {
-            name: row.get("ServiceName").to_owned(),
-            image: row.get("ImagePath").to_owned(),
-            account: row.some("AccountName").map(str::to_owned),
-            by: row
-                .some("UserID")
+            name: row.service_name().to_owned(),
+            image: row.image_path().to_owned(),
+            account: given(row.account_name()).map(str::to_owned),
+            by: given(row.user_id())
                 .map(|sid| index.account(sid).unwrap_or_else(|| sid.to_owned())),
             ..ServiceEntry::default()
         };
         own.services.push(Draft::new(row, value));
     });
-    read(SECURITY, 4697, &|own, row| own.service(row, index));
-    for (channel, id, what, content, by) in [
-        (SECURITY, 4698, "registered", "TaskContent", ""),
-        (SECURITY, 4702, "changed", "TaskContentNew", ""),
-        (SECURITY, 4699, "deleted", "TaskContent", ""),
-        (TASKS, 106, "registered", "", "UserContext"),
-        (TASKS, 140, "changed", "", "UserName"),
-        (TASKS, 141, "deleted", "", "UserName"),
-    ] {
-        read(channel, id, &|own, row| {
-            own.task(row, what, content, by, index);
-        });
-    }
-    for (id, what) in [(19, "Query"), (20, "Destination"), (21, "Filter")] {
-        read(SYSMON, id, &|own, row| own.wmi(row, id, what));
-    }
-    read(WMI, 5861, &|own, row| {
+    reading.each(facts::ServiceAudit, |own, row| own.service(row, index));
+    reading.each(facts::TaskAudit, |own, row| {
+        let actions = actions(row.task_content());
+        let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
+        let value = TaskEntry {
+            what: done_to_task(row.event_id).to_owned(),
+            name: row.task_name().to_owned(),
+            command: (!actions.is_empty()).then(|| actions.join("; ")),
+            by: qualified(row.subject_domain_name(), row.subject_user_name())
+                .map(|name| index.account(&name).unwrap_or(name)),
+            ..TaskEntry::default()
+        };
+        own.task(row, row.subject_logon_id(), value);
+    });
+    reading.each(facts::TaskChange, |own, row| {
+        let value = TaskEntry {
+            what: done_to_task(row.event_id).to_owned(),
+            name: row.task_name().to_owned(),
+            by: given(row.by()).map(|name| index.account(name).unwrap_or_else(|| name.to_owned())),
+            ..TaskEntry::default()
+        };
+        own.task(row, 0, value);
+    });
+    reading.each(facts::WmiFilter, |own, row| {
+        let (name, by) = (row.name(), row.user());
+        own.wmi(row, "filter", name, row.operation(), row.query(), by);
+    });
+    reading.each(facts::WmiConsumer, |own, row| {
+        let (name, by) = (row.name(), given(row.user()));
+        own.wmi(
+            row,
+            "consumer",
+            name,
+            row.operation(),
+            row.destination(),
+            by,
+        );
+    });
+    reading.each(facts::WmiBinding, |own, row| {
+        let (name, by) = (row.consumer(), row.user());
+        own.wmi(row, "binding", name, row.operation(), row.filter(), by);
+    });
+    reading.each(facts::WmiSubscription, |own, row| {
         // Forwarders that drop an event's UserData keep its content in the message.
-        let part = |name: &str, from: &str, to: &str| {
-            row.some(name)
-                .map(str::to_owned)
-                .or_else(|| {
-                    let (_, rest) = row.get("Message").split_once(from)?;
-                    Some(
-                        rest.split_once(to)
-                            .map_or(rest, |(value, _)| value)
-                            .to_owned(),
-                    )
-                })
-                .unwrap_or_default()
+        let part = |value: Option<&str>, from: &str, to: &str| {
+            let said = || {
+                let (_, rest) = row.message().split_once(from)?;
+                Some(rest.split_once(to).map_or(rest, |(value, _)| value))
+            };
+            value.or_else(said).unwrap_or_default().to_owned()
         };
         let value = WmiEntry {
-            name: part("CONSUMER", "; Consumer = ", "; PossibleCause"),
+            name: part(given(row.consumer()), "; Consumer = ", "; PossibleCause"),
             what: format!(
                 "binding created: {}: {}",
-                part("ESS", "Eventfilter = ", " (refer"),
-                part("PossibleCause", "; PossibleCause = ", "\u{0}")
+                part(row.filter(), "Eventfilter = ", " (refer"),
+                part(given(row.possible_cause()), "; PossibleCause = ", "\u{0}")
             ),
             ..WmiEntry::default()
         };
         own.wmi.push(Draft::new(row, value));
     });
-    read(SYSMON, 13, &|own, row| {
-        let key = row.get("TargetObject");
+    reading.each(facts::RegistryValue, |own, row| {
+        let key = row.target_object();
         if starts_something(key) {
             let value = RunKey {
                 key: key.to_owned(),
-                value: row.get("Details").to_owned(),
-                by: row.some("User").or(row.some("Image")).map(str::to_owned),
+                value: row.details().to_owned(),
+                by: given(row.user()).or(given(row.image())).map(str::to_owned),
                 ..RunKey::default()
             };
             own.run_keys.push(Draft::new(row, value));
         }
     });
-    read(SYSMON, 14, &|own, row| {
-        let key = row.get("NewName");
+    reading.each(facts::RegistryRename, |own, row| {
+        let key = row.new_name();
         if starts_something(key) {
             let value = RunKey {
                 key: key.to_owned(),
-                value: format!("renamed from {}", row.get("TargetObject")),
-                by: row.some("User").or(row.some("Image")).map(str::to_owned),
+                value: format!("renamed from {}", row.target_object()),
+                by: given(row.user()).or(given(row.image())).map(str::to_owned),
                 ..RunKey::default()
             };
             own.run_keys.push(Draft::new(row, value));
         }
     });
-    read(SECURITY, 4657, &|own, row| {
-        let key = format!("{}\\{}", row.get("ObjectName"), row.get("ObjectValueName"));
+    reading.each(facts::RegistryValueChange, |own, row| {
+        let key = format!("{}\\{}", row.object_name(), row.object_value_name());
         if starts_something(&key) {
             let value = RunKey {
                 key,
-                value: row.get("NewValue").to_owned(),
-                by: row.account("SubjectDomainName", "SubjectUserName"),
+                value: row.new_value().to_owned(),
+                by: qualified(row.subject_domain_name(), row.subject_user_name()),
                 ..RunKey::default()
             };
-            let session = row.number("SubjectLogonId").unwrap_or(0);
+            let session = row.subject_logon_id();
             let draft = Draft::new(row, value).in_session(session, row, own.relations);
             own.run_keys.push(draft);
         }
     });
-    read(SYSMON, 11, &|own, row| own.file(row));
-    read(SECURITY, 5145, &|own, row| own.remote_file(row, index));
-    for log in &CONNECTION_LOGS {
-        read(log.channel, log.id, &|own, row| {
-            own.connection(row, log, index);
-        });
-    }
-    for id in CHANGES {
-        read(SECURITY, *id, &|own, row| {
-            let value = change(row, *id);
-            let session = row.number("SubjectLogonId").unwrap_or(0);
-            let draft = Draft::new(row, value).in_session(session, row, own.relations);
-            own.changes.push(draft);
-        });
-    }
+    reading.each(facts::FileCreation, |own, row| own.file(row));
+    reading.each(facts::ShareFile, |own, row| own.remote_file(row, index));
+    reading.each(facts::SysmonConnection, |own, row| {
+        own.connection(row, row.into(), index);
+    });
+    reading.each(facts::FilterConnection, |own, row| {
+        own.connection(row, row.into(), index);
+    });
+    reading.each(facts::AccountChange, |own, row| {
+        let value = change(row);
+        let session = row.subject_logon_id();
+        let draft = Draft::new(row, value).in_session(session, row, own.relations);
+        own.changes.push(draft);
+    });
+    let all = reading.all;
     let rarity = Rarity::new(tables.runs(), |name| {
         index.host(name).unwrap_or_else(|| host_key(name))
     });
@@ -297,12 +335,11 @@ pub(super) fn dossiers(
 }
 
 /// A change of an account, from its event.
-pub(super) fn change(row: &Row<'_, '_>, id: u32) -> AccountChange {
-    let what = event_name(SECURITY, id);
-    let member = row.some("MemberName").or(row.some("MemberSid"));
-    let target = row
-        .account("TargetDomainName", "TargetUserName")
-        .or_else(|| row.some("TargetSid").map(str::to_owned));
+pub(super) fn change(row: &Row<'_, '_, facts::AccountChange>) -> AccountChange {
+    let what = event_name(SECURITY, row.event_id);
+    let member = row.member_name().or(row.member_sid());
+    let target = qualified(row.target_domain_name(), row.target_user_name())
+        .or_else(|| row.target_sid().map(str::to_owned));
     let what = match (&target, member) {
         (Some(group), Some(_)) => format!("{what}: {group}"),
         _ => what,
@@ -310,8 +347,17 @@ pub(super) fn change(row: &Row<'_, '_>, id: u32) -> AccountChange {
     AccountChange {
         what,
         account: member.map(str::to_owned).or(target),
-        by: row.account("SubjectDomainName", "SubjectUserName"),
+        by: qualified(row.subject_domain_name(), row.subject_user_name()),
         ..AccountChange::default()
+    }
+}
+
+/// What was done to a task, by the id of its record in the Security log or the scheduler's.
+fn done_to_task(event_id: u32) -> &'static str {
+    match event_id {
+        4698 | 106 => "registered",
+        4699 | 141 => "deleted",
+        _ => "changed",
     }
 }
 
@@ -425,33 +471,33 @@ impl<'r> Gathered<'r> {
         bound(&mut self.changes, "account_changes", moments, dropped);
     }
 
-    fn logon(&mut self, row: &Row<'_, '_>, index: &Index) {
-        let logon_type = row.number("LogonType").and_then(|n| u32::try_from(n).ok());
-        let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
+    fn logon(&mut self, row: &Row<'_, '_, facts::Logon>, index: &Index) {
+        let logon_type = row.logon_type().map(u32::from);
+        let Some(name) = qualified(row.target_domain_name(), row.target_user_name()) else {
             return;
         };
-        if matches!(logon_type, Some(0 | 5)) || is_windows_own(&name, row.get("TargetUserSid")) {
+        if matches!(logon_type, Some(0 | 5)) || is_windows_own(&name, row.target_user_sid()) {
             return;
         }
-        let address = address(row.get("IpAddress")).map(|ip| ip.to_string());
+        let address = address(row.ip_address()).map(|ip| ip.to_string());
         let value = Authentication {
             direction: "in".to_owned(),
             account: index
-                .account(row.get("TargetUserSid"))
+                .account(row.target_user_sid())
                 .or_else(|| index.account(&name)),
             name: Some(name),
             logon_type,
             peer: Peer {
                 host: address.as_deref().and_then(|ip| index.host(ip)),
                 address,
-                name: row.some("WorkstationName").map(str::to_owned),
+                name: given(row.workstation_name()).map(str::to_owned),
             },
             result: "success".to_owned(),
-            session: row.number("TargetLogonId").and_then(shown),
+            session: shown(row.target_logon_id()),
             ..Authentication::default()
         };
         let mut draft = Draft::new(row, value);
-        draft.session = row.number("TargetLogonId").unwrap_or(0);
+        draft.session = row.target_logon_id();
         if let Some(span) = self.relations.opened(row.reference) {
             draft.opened_by = Some(row.reference);
             draft.value.privileged = span.elevated;
@@ -465,24 +511,23 @@ impl<'r> Gathered<'r> {
         self.authentication.push(draft);
     }
 
-    fn refused(&mut self, row: &Row<'_, '_>, index: &Index) {
-        let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
+    fn refused(&mut self, row: &Row<'_, '_, facts::LogonFailure>, index: &Index) {
+        let Some(name) = qualified(row.target_domain_name(), row.target_user_name()) else {
             return;
         };
-        let address = address(row.get("IpAddress")).map(|ip| ip.to_string());
-        let status = row
-            .some("SubStatus")
+        let address = address(row.ip_address()).map(|ip| ip.to_string());
+        let status = given(row.sub_status())
             .filter(|status| parsed_number(status) != Some(0))
-            .or(row.some("Status"));
+            .or(given(row.status()));
         let value = Authentication {
             direction: "in".to_owned(),
             account: index.account(&name),
             name: Some(name),
-            logon_type: row.number("LogonType").and_then(|n| u32::try_from(n).ok()),
+            logon_type: row.logon_type().map(u32::from),
             peer: Peer {
                 host: address.as_deref().and_then(|ip| index.host(ip)),
                 address,
-                name: row.some("WorkstationName").map(str::to_owned),
+                name: given(row.workstation_name()).map(str::to_owned),
             },
             result: "failure".to_owned(),
             status: status.map(str::to_owned),
@@ -491,16 +536,16 @@ impl<'r> Gathered<'r> {
         self.authentication.push(Draft::new(row, value));
     }
 
-    fn explicit(&mut self, row: &Row<'_, '_>, index: &Index) {
-        let target = row.get("TargetServerName");
-        let name = row.account("TargetDomainName", "TargetUserName");
+    fn explicit(&mut self, row: &Row<'_, '_, facts::ExplicitCredentials>, index: &Index) {
+        let target = row.target_server_name();
+        let name = qualified(row.target_domain_name(), row.target_user_name());
         if target.is_empty() || target.eq_ignore_ascii_case("localhost") {
             return;
         }
-        let by = row.account("SubjectDomainName", "SubjectUserName");
+        let by = qualified(row.subject_domain_name(), row.subject_user_name());
         let mut did = Vec::new();
         if let Some(by) = by {
-            let with = row.some("ProcessName").map(base);
+            let with = given(row.process_name()).map(base);
             did.push(match with {
                 Some(with) => format!("credentials given by {by} to {with}"),
                 None => format!("credentials given by {by}"),
@@ -522,37 +567,37 @@ impl<'r> Gathered<'r> {
         self.authentication.push(Draft::new(row, value));
     }
 
-    fn sysmon_process(&mut self, row: &Row<'_, '_>) {
-        let pid = row.number("ProcessId").unwrap_or(0);
+    fn sysmon_process(&mut self, row: &Row<'_, '_, facts::SysmonProcess>) {
+        let pid = row.process_id();
         let mut hashes = BTreeMap::new();
-        for part in row.get("Hashes").split(',') {
+        for part in row.hashes().split(',') {
             if let Some((name, value)) = part.split_once('=') {
                 hashes.insert(name.trim().to_owned(), value.trim().to_owned());
             }
         }
         let found = Found {
-            parent_image: row.get("ParentImage").to_owned(),
+            parent_image: row.parent_image().to_owned(),
             process: Process {
-                image: row.get("Image").to_owned(),
-                command_line: row.some("CommandLine").map(str::to_owned),
-                account: row.some("User").map(str::to_owned),
+                image: row.image().to_owned(),
+                command_line: given(row.command_line()).map(str::to_owned),
+                account: given(row.user()).map(str::to_owned),
                 pid: u32::try_from(pid).unwrap_or(0),
-                original_name: row.some("OriginalFileName").map(str::to_owned),
+                original_name: given(row.original_file_name()).map(str::to_owned),
                 hashes,
                 ..Process::default()
             },
             ..Found::default()
         };
-        let session = row.number("LogonId").unwrap_or(0);
+        let session = row.logon_id();
         let draft = Draft::new(row, found).in_session(session, row, self.relations);
         if let Some(at) = self.add(pid, draft) {
-            self.by_guid.insert(row.get("ProcessGuid").to_owned(), at);
+            self.by_guid.insert(row.process_guid().to_owned(), at);
         }
     }
 
-    fn security_process(&mut self, row: &Row<'_, '_>) {
-        let pid = row.number("NewProcessId").unwrap_or(0);
-        let image = row.get("NewProcessName");
+    fn security_process(&mut self, row: &Row<'_, '_, facts::ProcessCreation>) {
+        let pid = row.new_process_id();
+        let image = row.new_process_name();
         // Sysmon told of it already.
         let known = self.by_pid.get(&pid).and_then(|all| {
             all.iter().copied().find(|at| {
@@ -567,15 +612,17 @@ impl<'r> Gathered<'r> {
             one.references.push(row.reference);
             return;
         }
-        let other = row
-            .number("TargetLogonId")
+        let other = Some(number(row.target_logon_id()))
             .filter(|id| *id != 0)
-            .filter(|_| row.some("TargetUserName").is_some());
+            .filter(|_| given(row.target_user_name()).is_some());
         let (session, account) = match other {
-            Some(id) => (id, row.account("TargetDomainName", "TargetUserName")),
+            Some(id) => (
+                id,
+                qualified(row.target_domain_name(), row.target_user_name()),
+            ),
             None => (
-                row.number("SubjectLogonId").unwrap_or(0),
-                row.account("SubjectDomainName", "SubjectUserName"),
+                row.subject_logon_id(),
+                qualified(row.subject_domain_name(), row.subject_user_name()),
             ),
         };
         let account = if session == 0x3e7 {
@@ -584,10 +631,10 @@ impl<'r> Gathered<'r> {
             account
         };
         let found = Found {
-            parent_image: row.get("ParentProcessName").to_owned(),
+            parent_image: row.parent_process_name().to_owned(),
             process: Process {
                 image: image.to_owned(),
-                command_line: row.some("CommandLine").map(str::to_owned),
+                command_line: given(row.command_line()).map(str::to_owned),
                 account,
                 pid: u32::try_from(pid).unwrap_or(0),
                 ..Process::default()
@@ -610,29 +657,22 @@ impl<'r> Gathered<'r> {
         Some(at)
     }
 
-    fn signature(&mut self, row: &Row<'_, '_>) {
-        if !row
-            .get("ImageLoaded")
-            .eq_ignore_ascii_case(row.get("Image"))
-        {
+    fn signature(&mut self, row: &Row<'_, '_, facts::ImageLoad>) {
+        if !row.image_loaded().eq_ignore_ascii_case(row.image()) {
             return;
         }
         let Some(one) = self
             .by_guid
-            .get(row.get("ProcessGuid"))
+            .get(row.process_guid())
             .and_then(|at| self.processes.get_mut(*at))
         else {
             return;
         };
-        if row.get("Signed").eq_ignore_ascii_case("false") {
+        if row.signed().eq_ignore_ascii_case("false") {
             // Sysmon reports this also for files that were gone before it could check.
-            one.value.unsigned = Some(
-                row.get("SignatureStatus")
-                    .eq_ignore_ascii_case("unavailable"),
-            );
-        } else if let Some(who) = row.some("Signature") {
-            let status = row
-                .some("SignatureStatus")
+            one.value.unsigned = Some(row.signature_status().eq_ignore_ascii_case("unavailable"));
+        } else if let Some(who) = row.signature() {
+            let status = given(row.signature_status())
                 .filter(|status| !status.eq_ignore_ascii_case("valid"));
             one.value.process.signature = Some(match status {
                 Some(status) => format!("{who} ({status})"),
@@ -641,12 +681,11 @@ impl<'r> Gathered<'r> {
         }
     }
 
-    fn service(&mut self, row: &Row<'_, '_>, index: &Index) {
-        let (name, image) = (row.get("ServiceName"), row.get("ServiceFileName"));
-        let by = row
-            .account("SubjectDomainName", "SubjectUserName")
+    fn service(&mut self, row: &Row<'_, '_, facts::ServiceAudit>, index: &Index) {
+        let (name, image) = (row.service_name(), row.service_file_name());
+        let by = qualified(row.subject_domain_name(), row.subject_user_name())
             .map(|name| index.account(&name).unwrap_or(name));
-        let session = row.number("SubjectLogonId").unwrap_or(0);
+        let session = row.subject_logon_id();
         let span = self.relations.session(row.host, session, row.time);
         let opened_by = span.map(|span| span.reference);
         // System 7045 has the display name, Security 4697 the key's name.
@@ -664,7 +703,7 @@ impl<'r> Gathered<'r> {
         let value = ServiceEntry {
             name: name.to_owned(),
             image: image.to_owned(),
-            account: row.some("ServiceAccount").map(str::to_owned),
+            account: row.service_account().map(str::to_owned),
             by,
             ..ServiceEntry::default()
         };
@@ -673,28 +712,15 @@ impl<'r> Gathered<'r> {
         self.services.push(draft);
     }
 
-    fn task(&mut self, row: &Row<'_, '_>, what: &str, content: &str, by: &str, index: &Index) {
-        let name = row.get("TaskName");
-        let by = if by.is_empty() {
-            row.account("SubjectDomainName", "SubjectUserName")
-        } else {
-            row.some(by).map(str::to_owned)
-        };
-        let by = by.map(|name| index.account(&name).unwrap_or(name));
-        let session = row.number("SubjectLogonId").unwrap_or(0);
-        let actions = match content {
-            "" => Vec::new(),
-            column => actions(row.get(column)),
-        };
-        let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
-        let command = (!actions.is_empty()).then(|| actions.join("; "));
+    /// Adds what was done to a task; both logs tell of it.
+    fn task<F>(&mut self, row: &Row<'_, '_, F>, session: u64, value: TaskEntry) {
         if let Some(one) = self.tasks.iter_mut().rev().take(LOOK_BACK).find(|one| {
             (one.at - row.time).abs() <= SAME
-                && one.value.what == what
-                && one.value.name.eq_ignore_ascii_case(name)
+                && one.value.what == value.what
+                && one.value.name.eq_ignore_ascii_case(&value.name)
         }) {
             one.references.push(row.reference);
-            one.value.command = one.value.command.take().or(command);
+            one.value.command = one.value.command.take().or(value.command);
             if one.session == 0 {
                 let span = self.relations.session(row.host, session, row.time);
                 one.session = session;
@@ -702,74 +728,67 @@ impl<'r> Gathered<'r> {
             }
             return;
         }
-        let value = TaskEntry {
-            what: what.to_owned(),
-            name: name.to_owned(),
-            command,
-            by,
-            ..TaskEntry::default()
-        };
         let draft = Draft::new(row, value).in_session(session, row, self.relations);
         self.tasks.push(draft);
     }
 
-    fn wmi(&mut self, row: &Row<'_, '_>, id: u32, what: &str) {
-        let (kind, name) = match id {
-            19 => ("filter", unquoted(row.get("Name"))),
-            20 => ("consumer", unquoted(row.get("Name"))),
-            _ => ("binding", unquoted(row.get("Consumer"))),
-        };
+    fn wmi<F>(
+        &mut self,
+        row: &Row<'_, '_, F>,
+        kind: &str,
+        name: &str,
+        operation: &str,
+        what: &str,
+        by: Option<&str>,
+    ) {
+        let operation = operation.to_lowercase();
         let value = WmiEntry {
-            name,
-            what: format!(
-                "{kind} {}: {}",
-                row.get("Operation").to_lowercase(),
-                unquoted(row.get(what))
-            ),
-            by: row.some("User").map(str::to_owned),
+            name: unquoted(name),
+            what: format!("{kind} {operation}: {}", unquoted(what)),
+            by: by.map(str::to_owned),
             ..WmiEntry::default()
         };
         self.wmi.push(Draft::new(row, value));
     }
 
-    fn file(&mut self, row: &Row<'_, '_>) {
-        let path = row.get("TargetFilename");
-        let image = row.get("Image");
+    fn file(&mut self, row: &Row<'_, '_, facts::FileCreation>) {
+        let path = row.target_filename();
+        let image = row.image();
         // The kernel writes files that arrive over the network.
         if !runs(path) && !image.eq_ignore_ascii_case("system") {
             return;
         }
         let value = FileEntry {
             path: path.to_owned(),
-            by: row.some("User").or(row.some("Image")).map(str::to_owned),
+            by: given(row.user()).or(given(row.image())).map(str::to_owned),
             ..FileEntry::default()
         };
         self.files.push(Draft::new(row, value));
     }
 
-    fn remote_file(&mut self, row: &Row<'_, '_>, index: &Index) {
+    fn remote_file(&mut self, row: &Row<'_, '_, facts::ShareFile>, index: &Index) {
         /// Rights to write or append data.
         const WRITE: u64 = 0x2 | 0x4;
-        let share = row.get("ShareName");
-        let mask = row.number("AccessMask").unwrap_or(0);
+        let share = row.share_name();
+        let mask = row.access_mask();
         let own = base(share);
         if mask & WRITE == 0 || ["ipc$", "sysvol", "netlogon"].contains(&own.as_str()) {
             return;
         }
-        let path = row.get("RelativeTargetName");
+        let path = row.relative_target_name();
         if path.is_empty() || path == "\\" {
             return;
         }
-        let ip = address(row.get("IpAddress")).map(|ip| ip.to_string());
+        let ip = address(row.ip_address()).map(|ip| ip.to_string());
         let from = ip
             .as_deref()
             .and_then(|ip| index.host(ip))
             .or_else(|| ip.clone());
-        let session = row.number("SubjectLogonId").unwrap_or(0);
+        let session = row.subject_logon_id();
         let value = FileEntry {
             path: path.to_owned(),
             share: Some(share.to_owned()),
-            by: row.account("SubjectDomainName", "SubjectUserName"),
+            by: qualified(row.subject_domain_name(), row.subject_user_name()),
             from,
             ..FileEntry::default()
         };
@@ -785,21 +804,12 @@ impl<'r> Gathered<'r> {
         self.files.push(draft);
     }
 
-    fn connection(&mut self, row: &Row<'_, '_>, log: &ConnectionLog, index: &Index) {
-        let end = |ip: &str, port: &str| format!("{}:{}", row.get(ip), row.get(port));
-        let source = end(log.source, log.source_port);
-        let destination = end(log.destination, log.destination_port);
-        let outbound = log.initiated(|name| row.get(name));
-        let parsed = |ip: &str, port: &str| {
-            Some((
-                any_address(row.get(ip))?,
-                row.get(port).parse().unwrap_or(0),
-            ))
-        };
-        let ends =
-            parsed(log.source, log.source_port).zip(parsed(log.destination, log.destination_port));
+    fn connection<F>(&mut self, row: &Row<'_, '_, F>, reported: Reported<'_>, index: &Index) {
+        let text = |(ip, port): (&str, &str)| format!("{ip}:{port}");
+        let (source, destination) = (text(reported.source), text(reported.destination));
+        let outbound = reported.initiated;
         let local_first = outbound
-            || ends.is_some_and(|(source, destination)| {
+            || reported.ends().is_some_and(|(source, destination)| {
                 source_serves(|ip| index.holds(&self.id, ip), source, destination)
             });
         let (local, remote) = if local_first {
@@ -817,8 +827,8 @@ impl<'r> Gathered<'r> {
             local,
             remote,
             port,
-            image: row.some(log.image).map(str::to_owned),
-            account: row.some("User").map(str::to_owned),
+            image: given(reported.image).map(str::to_owned),
+            account: given(reported.user).map(str::to_owned),
             ..Connection::default()
         };
         // The filtering platform and Sysmon record the same connection.

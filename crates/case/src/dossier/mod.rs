@@ -1,6 +1,6 @@
 //! Dossiers: what happened on a host or with an account, what is affected, and what to do.
 //!
-//! [`crabwalk_activity::dossier::demand`] lists what must be decoded for them; [`Case::new`] reads it, but
+//! [`crabwalk_activity::demand`] lists what must be decoded for them; [`Case::new`] reads it, but
 //! only for the hosts and accounts on the paths of a case, and for requested ones.
 
 mod account;

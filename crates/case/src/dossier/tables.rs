@@ -1,12 +1,10 @@
-//! The events that dossiers read, with their declared columns.
+//! The events that dossiers read.
 
 use std::collections::HashMap;
 
-use crabwalk_activity::channel::{SECURITY, SYSMON};
+use crabwalk_activity::facts::{Fact, ProcessCreation, SysmonProcess};
 use crabwalk_activity::{Clocks, Log, Row, for_each};
 use crabwalk_events::{Catalog, CatalogError};
-
-use crabwalk_activity::dossier::DECLARED;
 
 /// The first run of a program on a machine.
 #[derive(Debug, Clone)]
@@ -28,30 +26,29 @@ pub(super) struct Tables<'c> {
 impl<'c> Tables<'c> {
     pub fn read(catalog: &'c dyn Catalog) -> Result<Self, CatalogError> {
         Ok(Self {
-            read: crabwalk_activity::Tables::read(catalog, &DECLARED)?,
+            read: crabwalk_activity::Tables::read(catalog)?,
             as_logged: Clocks::new(),
         })
     }
 
-    /// Calls `each` for every event of a type.
-    pub fn each<'t>(&'t self, channel: &str, event_id: u32, each: impl FnMut(&Row<'t, '_>)) {
-        let log = Log::new(&self.read, &self.as_logged);
-        for_each(log, channel, event_id, each);
+    /// Calls `each` for every event of a fact.
+    pub fn each<'t, F: Fact>(&'t self, fact: F, each: impl FnMut(&Row<'t, '_, F>)) {
+        for_each(Log::new(&self.read, &self.as_logged), fact, each);
     }
 
     /// The first run of each program on each machine, from process creation in Sysmon and the Security log.
-    pub fn runs(&self) -> Vec<Run> {
+    pub fn runs<'t>(&'t self) -> Vec<Run> {
         let mut firsts: HashMap<(&str, &str), i64> = HashMap::new();
-        for (channel, event_id, name) in [(SYSMON, 1, "Image"), (SECURITY, 4688, "NewProcessName")]
-        {
-            self.each(channel, event_id, |row| {
-                let image = row.get(name);
-                if !image.is_empty() {
-                    let first = firsts.entry((image, row.host)).or_insert(row.time);
-                    *first = (*first).min(row.time);
-                }
-            });
-        }
+        let mut ran = |image: &'t str, host: &'t str, time: i64| {
+            if !image.is_empty() {
+                let first = firsts.entry((image, host)).or_insert(time);
+                *first = (*first).min(time);
+            }
+        };
+        self.each(SysmonProcess, |row| ran(row.image(), row.host, row.time));
+        self.each(ProcessCreation, |row| {
+            ran(row.new_process_name(), row.host, row.time);
+        });
         firsts
             .into_iter()
             .map(|((image, host), first)| Run {

@@ -3,12 +3,13 @@
 use super::sensor::ends;
 use crate::evidence::{Class, Evidence, Kind, Sink};
 use crate::world::World;
+use crabwalk_activity::facts;
 use crabwalk_activity::for_each;
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, "zeek:dce_rpc", 0, |row| {
-        let (endpoint, operation) = (row.get("endpoint"), row.get("operation"));
+    for_each(catalog, facts::ZeekRpc, |row| {
+        let (endpoint, operation) = (row.endpoint(), row.operation());
         let (interface, function) = (endpoint.to_lowercase(), operation.to_lowercase());
         let Some((way, call)) = crate::techniques::ALL
             .iter()
@@ -31,7 +32,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(call.techniques)
             .from(src)
-            .used(world.user_of(row))
+            .used(world.user_of(row.uid()))
             .weighs(Class::NetworkCall, 0.35),
         );
     });

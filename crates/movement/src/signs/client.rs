@@ -2,16 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use crabwalk_activity::facts;
 
 use crate::command::{CommandLine, Named, clean, hosts, named_value, parameter, value, words};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
 use crate::techniques::{ALL, Started, brief};
 use crate::world::World;
-use crabwalk_activity::channel::*;
-use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, Row, base_name, for_each, kind_of, number,
-};
+use crabwalk_activity::{AccountId, AccountKind, HostId, Place, Row, base_name, for_each, kind_of};
 
 /// A remote target that a command line names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -417,28 +415,28 @@ fn class_of(info: &str, process: &str) -> Option<(Family, &'static [&'static str
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, SECURITY, 4648, |row| {
+    for_each(catalog, facts::ExplicitCredentials, |row| {
         let host = world.writer(row);
-        let server = row.get("TargetServerName");
+        let server = row.target_server_name();
         let Place::Host(dst) = world.hosts.place(server, host, row.time) else {
             return;
         };
-        let target = row.get("TargetUserName");
+        let target = row.target_user_name();
         if kind_of(target, "") != AccountKind::User {
             return;
         }
-        let info = row.get("TargetInfo");
+        let info = row.target_info();
         let lower = info.to_lowercase();
         if lower.starts_with("ldap/") || lower.starts_with("gc/") || lower.starts_with("krbtgt") {
             return;
         }
-        let class = class_of(info, row.get("ProcessName"));
+        let class = class_of(info, row.process_name());
         let (family, techniques) = class.unwrap_or((Family::Any, &[]));
-        let used = world.accounts.get("", row.get("TargetDomainName"), target);
+        let used = world.accounts.get("", row.target_domain_name(), target);
         let actor = world.accounts.get(
-            row.get("SubjectUserSid"),
-            row.get("SubjectDomainName"),
-            row.get("SubjectUserName"),
+            row.subject_user_sid(),
+            row.subject_domain_name(),
+            row.subject_user_name(),
         );
         let mut evidence = Evidence::new(
             Kind::Source,
@@ -453,7 +451,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             row.reference,
             format!(
                 "{} used explicit credentials of {target} for {}",
-                base_name(row.get("ProcessName")),
+                base_name(row.process_name()),
                 if info.is_empty() { server } else { info }
             ),
         )
@@ -462,39 +460,28 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .actor(actor)
         .used(used)
         .weighs(Class::ExplicitCredentials, 0.1);
-        evidence.source_logon = Some(number(row.get("SubjectLogonId")));
-        evidence.source_program = program(row.get("ProcessName"));
-        evidence.source_process =
-            world.process_of_pid(host, number(row.get("ProcessId")), row.time);
+        evidence.source_logon = Some(row.subject_logon_id());
+        evidence.source_program = program(row.process_name());
+        evidence.source_process = world.process_of_pid(host, row.process_id(), row.time);
         out.push(evidence);
     });
-    for (id, field) in [(4103_u32, "Payload"), (4104, "ScriptBlockText")] {
-        for_each(catalog, POWERSHELL, id, |row| {
-            let text = row.get(field);
-            // A script that defines functions names no target.
-            if text.len() > 4096 {
-                return;
-            }
-            let host = world.writer(row);
-            let actor = world.accounts.of_text(row.get("UserID"));
-            for target in in_script(text) {
-                script(world, row, host, &target, actor, text, out);
-            }
-        });
-    }
+    for_each(catalog, facts::PowerShellCommand, |row| {
+        said(world, row, row.payload(), row.user_id(), out);
+    });
+    for_each(catalog, facts::PowerShellScript, |row| {
+        said(world, row, row.script_block_text(), row.user_id(), out);
+    });
     // The classic log has the command line of PowerShell's host program among its details.
-    for id in [400_u32, 800] {
-        for_each(catalog, POWERSHELL_ENGINE, id, |row| {
-            let all = (0..8).map(|at| row.nth("Data", at));
-            let Some(command) = all.filter_map(host_application).next() else {
-                return;
-            };
-            let host = world.writer(row);
-            for target in in_command("powershell.exe", "", command) {
-                script(world, row, host, &target, None, command, out);
-            }
-        });
-    }
+    for_each(catalog, facts::PowerShellHost, |row| {
+        let all = (0..8).map(|at| row.data(at));
+        let Some(command) = all.filter_map(host_application).next() else {
+            return;
+        };
+        let host = world.writer(row);
+        for target in in_command("powershell.exe", "", command) {
+            script(world, row, host, &target, None, command, out);
+        }
+    });
 }
 
 /// The command line in the details of an event of the classic PowerShell log.
@@ -510,10 +497,29 @@ fn host_application(details: &str) -> Option<&str> {
     Some(rest.get(..end.unwrap_or(rest.len()))?.trim())
 }
 
+/// Records the machines that a command or script of PowerShell names.
+fn said<'a, F>(
+    world: &mut World<'a>,
+    row: &Row<'a, '_, F>,
+    text: &str,
+    user_id: &str,
+    out: &mut Sink,
+) {
+    // A script that defines functions names no target.
+    if text.len() > 4096 {
+        return;
+    }
+    let host = world.writer(row);
+    let actor = world.accounts.of_text(user_id);
+    for target in in_script(text) {
+        script(world, row, host, &target, actor, text, out);
+    }
+}
+
 /// Records that a script names a machine.
-fn script(
+fn script<F>(
     world: &mut World<'_>,
-    row: &Row<'_, '_>,
+    row: &Row<'_, '_, F>,
     host: HostId,
     target: &Target,
     actor: Option<AccountId>,

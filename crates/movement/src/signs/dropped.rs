@@ -2,15 +2,15 @@
 //! run (T1570), libraries that another program then loaded (T1574.001), programs in startup folders (T1547.001), and
 //! policies that a domain controller then distributes to everybody (T1484.001).
 
+use crabwalk_activity::facts;
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number,
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
 };
 use std::collections::HashMap;
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::techniques::brief;
 use crate::world::World;
-use crabwalk_activity::channel::*;
 
 /// How long after writing a file its use still counts as the writer's.
 const USED_WITHIN: i64 = 30 * 24 * 3600 * SECOND;
@@ -103,23 +103,23 @@ fn is_startup(path: &str) -> bool {
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let mut files: HashMap<HostId, Vec<Written>> = HashMap::new();
     let catalog = world.catalog;
-    for_each(catalog, SECURITY, 5145, |row| {
-        let (share, relative) = (row.get("ShareName"), row.get("RelativeTargetName"));
-        if number(row.get("AccessMask")) & crate::techniques::smb::WRITES == 0 {
+    for_each(catalog, facts::ShareFile, |row| {
+        let (share, relative) = (row.share_name(), row.relative_target_name());
+        if row.access_mask() & crate::techniques::smb::WRITES == 0 {
             return;
         }
-        let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
+        let (sid, name) = (row.subject_user_sid(), row.subject_user_name());
         if kind_of(name, sid) != AccountKind::User {
             return;
         }
         let host = world.writer(row);
-        let src = world.hosts.place(row.get("IpAddress"), host, row.time);
+        let src = world.hosts.place(row.ip_address(), host, row.time);
         if src == Place::Local {
             return;
         }
-        let by = world.accounts.get(sid, row.get("SubjectDomainName"), name);
+        let by = world.accounts.get(sid, row.subject_domain_name(), name);
         if super::policy::is_policy(share, relative) {
-            let logon = number(row.get("SubjectLogonId"));
+            let logon = row.subject_logon_id();
             out.push(
                 Evidence::new(
                     Kind::DestinationExecution,
@@ -138,7 +138,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             );
             return;
         }
-        let Some(path) = local_path(share, row.get("ShareLocalPath"), relative) else {
+        let Some(path) = local_path(share, row.share_local_path(), relative) else {
             return;
         };
         if !is_runnable(&path) {
@@ -155,24 +155,24 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                     _ => None,
                 },
                 by,
-                logon_id: number(row.get("SubjectLogonId")),
+                logon_id: row.subject_logon_id(),
                 through: Through::Share,
                 uses: 0,
             });
         }
     });
-    for_each(catalog, SECURITY, 4663, |row| {
-        let path = row.get("ObjectName").to_lowercase();
-        if !matches!(row.get("ProcessName"), "" | "-" | "System")
-            || !row.get("ObjectType").eq_ignore_ascii_case("File")
-            || number(row.get("AccessMask")) & crate::techniques::smb::WRITES == 0
+    for_each(catalog, facts::ObjectAccess, |row| {
+        let path = row.object_name().to_lowercase();
+        if !matches!(row.process_name(), "" | "-" | "System")
+            || !row.object_type().eq_ignore_ascii_case("File")
+            || row.access_mask() & crate::techniques::smb::WRITES == 0
             || !is_runnable(&path)
-            || kind_of(row.get("SubjectUserName"), row.get("SubjectUserSid")) != AccountKind::User
+            || kind_of(row.subject_user_name(), row.subject_user_sid()) != AccountKind::User
         {
             return;
         }
         let host = world.writer(row);
-        let logon_id = number(row.get("SubjectLogonId"));
+        let logon_id = row.subject_logon_id();
         let Some(session) = world
             .session(host, logon_id, row.time)
             .and_then(|at| world.sessions.get(at))
@@ -194,15 +194,15 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             });
         }
     });
-    for_each(catalog, SYSMON, 11, |row| {
-        let image = base_name(row.get("Image")).to_lowercase();
+    for_each(catalog, facts::FileCreation, |row| {
+        let image = base_name(row.image()).to_lowercase();
         // The kernel serves shares; the remote desktop client writes for the server it is connected to.
         let through = match image.as_str() {
             "system" => Through::Share,
             "mstsc.exe" => Through::Desktop,
             _ => return,
         };
-        let path = row.get("TargetFilename").to_lowercase();
+        let path = row.target_filename().to_lowercase();
         if !is_runnable(&path) {
             return;
         }
@@ -211,7 +211,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         if image == "mstsc.exe" {
             // The single client connected to a remote desktop.
             from = world
-                .outbound_of(row.get("ProcessGuid"))
+                .outbound_of(row.process_guid())
                 .filter(|one| one.dst_port == 3389 && one.time <= row.time)
                 .filter_map(|one| match one.dst {
                     Place::Host(server) if server != host => Some((one.time, server)),
@@ -387,8 +387,8 @@ fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
 /// Libraries that a program loads from written files.
 fn loaded(world: &mut World<'_>, files: &mut Files, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, SYSMON, 7, |row| {
-        let path = row.get("ImageLoaded").to_lowercase();
+    for_each(catalog, facts::ImageLoad, |row| {
+        let path = row.image_loaded().to_lowercase();
         // A program is an image that it loads itself.
         if path.ends_with(".exe") {
             return;
@@ -399,16 +399,16 @@ fn loaded(world: &mut World<'_>, files: &mut Files, out: &mut Sink) {
         };
         let what = format!(
             "{} loaded {}, which had come through {}, {}",
-            base_name(row.get("Image")),
-            brief(row.get("ImageLoaded")),
+            base_name(row.image()),
+            brief(row.image_loaded()),
             written.through.name(),
             later(row.time - written.time)
         );
-        let user = world.accounts.of_text(row.get("User"));
+        let user = world.accounts.of_text(row.user());
         let mut evidence = used(world, host, &written, row.reference, what)
             .technique(&["T1574.001"])
             .effective(user);
-        evidence.process = world.process_of_guid(row.get("ProcessGuid"));
+        evidence.process = world.process_of_guid(row.process_guid());
         out.push(evidence);
     });
 }

@@ -1,7 +1,7 @@
 //! Group policies changed from elsewhere: a controller then distributes them to every machine (T1484.001).
 
-use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, base_name, for_each, kind_of, number};
+use crabwalk_activity::facts;
+use crabwalk_activity::{AccountKind, base_name, for_each, kind_of};
 
 use super::dropped::is_runnable;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
@@ -45,11 +45,11 @@ const ATTRIBUTES: &[&str] = &[
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, SECURITY, 5136, |row| {
-        let attribute = row.get("AttributeLDAPDisplayName").to_lowercase();
-        let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
+    for_each(catalog, facts::DirectoryChange, |row| {
+        let attribute = row.attribute().to_lowercase();
+        let (sid, name) = (row.subject_user_sid(), row.subject_user_name());
         if !row
-            .get("ObjectClass")
+            .object_class()
             .eq_ignore_ascii_case("groupPolicyContainer")
             || !ATTRIBUTES.contains(&attribute.as_str())
             || kind_of(name, sid) != AccountKind::User
@@ -57,7 +57,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let host = world.writer(row);
-        let user = world.accounts.get(sid, row.get("SubjectDomainName"), name);
+        let user = world.accounts.get(sid, row.subject_domain_name(), name);
         let evidence = Evidence::new(
             Kind::DestinationExecution,
             Family::Smb,
@@ -67,20 +67,20 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             row.reference,
             format!(
                 "changed {} of the group policy {}",
-                row.get("AttributeLDAPDisplayName"),
-                brief(row.get("ObjectDN"))
+                row.attribute(),
+                brief(row.object_dn())
             ),
         )
         .technique(&["T1484.001"])
         .used(user)
         .weighs(Class::File, 0.15)
-        .in_session(world, number(row.get("SubjectLogonId")));
+        .in_session(world, row.subject_logon_id());
         out.push(evidence);
     });
     // Controllers replicate policies with their own service; the kernel writes for a client.
-    for_each(catalog, SYSMON, 11, |row| {
-        let path = row.get("TargetFilename").to_lowercase();
-        if !row.get("Image").eq_ignore_ascii_case("System") || !is_policy_path(&path) {
+    for_each(catalog, facts::FileCreation, |row| {
+        let path = row.target_filename().to_lowercase();
+        if !row.image().eq_ignore_ascii_case("System") || !is_policy_path(&path) {
             return;
         }
         let host = world.writer(row);

@@ -1,8 +1,8 @@
 //! Refused logons from other hosts (4625): attempted movement.
 
+use crabwalk_activity::facts;
 use std::collections::BTreeMap;
 
-use crabwalk_activity::channel::*;
 use crabwalk_activity::{AccountId, AccountKind, HostId, Place, SECOND, for_each, kind_of};
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
@@ -47,27 +47,26 @@ struct Refused {
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let mut all: BTreeMap<(HostId, HostId, Option<AccountId>), Vec<Refused>> = BTreeMap::new();
     let catalog = world.catalog;
-    for_each(catalog, SECURITY, 4625, |row| {
-        let name = row.get("TargetUserName");
-        let logon_type: u8 = row.get("LogonType").parse().unwrap_or(0);
-        if kind_of(name, row.get("TargetUserSid")) != AccountKind::User
+    for_each(catalog, facts::LogonFailure, |row| {
+        let name = row.target_user_name();
+        let logon_type = row.logon_type().unwrap_or(0);
+        if kind_of(name, row.target_user_sid()) != AccountKind::User
             || !matches!(logon_type, 3 | 8 | 10)
         {
             return;
         }
         let host = world.writer(row);
-        let Place::Host(src) = world.hosts.place(row.get("IpAddress"), host, row.time) else {
+        let Place::Host(src) = world.hosts.place(row.ip_address(), host, row.time) else {
             return;
         };
-        let account =
-            world
-                .accounts
-                .get(row.get("TargetUserSid"), row.get("TargetDomainName"), name);
+        let account = world
+            .accounts
+            .get(row.target_user_sid(), row.target_domain_name(), name);
         all.entry((src, host, account)).or_default().push(Refused {
             time: row.time,
             reference: row.reference,
             logon_type,
-            reason: reason(row.get("Status"), row.get("SubStatus")),
+            reason: reason(row.status(), row.sub_status()),
         });
     });
     for ((src, dst, account), mut refused) in all {

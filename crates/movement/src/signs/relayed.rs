@@ -1,5 +1,6 @@
 //! Machine accounts that come from an address other than the machine's: relayed (T1557.001), or with a stolen key.
 
+use crabwalk_activity::facts;
 use std::collections::{BTreeMap, HashMap};
 
 use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place, SECOND, for_each};
@@ -7,7 +8,6 @@ use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place, SECOND, 
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::pipes::is_pipe_share;
 use crate::world::World;
-use crabwalk_activity::channel::*;
 
 /// A coerced machine authenticates within this time.
 const COERCED: i64 = 120 * SECOND;
@@ -61,17 +61,17 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     // Who opened a coercion pipe: by the coerced machine and the caller.
     let mut asked: HashMap<(HostId, HostId), Vec<(i64, u64)>> = HashMap::new();
     let catalog = world.catalog;
-    for_each(catalog, SECURITY, 5145, |row| {
-        if is_pipe_share(row.get("ShareName")) && coerces(row.get("RelativeTargetName")) {
+    for_each(catalog, facts::ShareFile, |row| {
+        if is_pipe_share(row.share_name()) && coerces(row.relative_target_name()) {
             let host = world.writer(row);
-            if let Place::Host(src) = world.hosts.place(row.get("IpAddress"), host, row.time) {
+            if let Place::Host(src) = world.hosts.place(row.ip_address(), host, row.time) {
                 let all = asked.entry((host, src)).or_default();
                 all.push((row.time, row.reference));
             }
         }
     });
-    for_each(catalog, "zeek:dce_rpc", 0, |row| {
-        if is_coercion(row.get("operation"))
+    for_each(catalog, facts::ZeekRpc, |row| {
+        if is_coercion(row.operation())
             && let Some((Place::Host(src), dst)) = super::sensor::ends(world, row)
         {
             let all = asked.entry((dst, src)).or_default();

@@ -1,15 +1,16 @@
 //! What all logs of a network sensor (Zeek) share.
 
 use crate::world::World;
-use crabwalk_activity::{HostId, Place, Row, address};
+use crabwalk_activity::facts::BetweenEnds;
+use crabwalk_activity::{HostId, Place, Row};
 
 /// Both ends of a row of a Zeek log.
-pub(crate) fn ends(world: &mut World<'_>, row: &Row<'_, '_>) -> Option<(Place, HostId)> {
+pub(crate) fn ends<F: BetweenEnds>(
+    world: &mut World<'_>,
+    row: &Row<'_, '_, F>,
+) -> Option<(Place, HostId)> {
     let nobody = HostId(u32::MAX);
-    let (src, dst) = (
-        address(row.get("id.orig_h"))?,
-        address(row.get("id.resp_h"))?,
-    );
+    let (src, dst) = (row.orig_h()?, row.resp_h()?);
     if src == dst || src.is_multicast() || dst.is_multicast() {
         return None;
     }

@@ -2,10 +2,10 @@
 //! and the program that served it. A service that impersonates its client appears with the client's LogonId, so the
 //! program reveals the way.
 
+use crabwalk_activity::facts;
 use std::collections::BTreeMap;
 
-use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, Row, base_name, for_each, number};
+use crabwalk_activity::{AccountKind, Row, base_name, for_each};
 
 use super::dropped::is_runnable;
 use super::policy::is_policy_path;
@@ -62,9 +62,9 @@ struct Use {
 }
 
 impl Use {
-    fn of(id: u32, row: &Row<'_, '_>) -> Self {
-        let lower = |name: &str| row.get(name).to_lowercase();
-        let program = match base_name(row.get("ProcessName")).to_lowercase().as_str() {
+    fn of(row: &Row<'_, '_, facts::ObjectUse>) -> Self {
+        let id = row.event_id;
+        let program = match base_name(row.process_name()).to_lowercase().as_str() {
             // The kernel is not a program; it serves shares.
             "" | "-" | "system" => String::new(),
             program => program.to_owned(),
@@ -72,9 +72,9 @@ impl Use {
         let object = if id == 4673 {
             String::new()
         } else {
-            lower("ObjectName")
+            row.object_name().to_lowercase()
         };
-        let sid = lower("SubjectUserSid");
+        let sid = row.subject_user_sid().to_lowercase();
         let is_own = |hive: &str| {
             // `…_Classes` is the other half of a hive; a longer number is another's.
             !sid.is_empty()
@@ -89,7 +89,7 @@ impl Use {
                 .strip_prefix("\\registry\\user\\")
                 .is_some_and(is_own),
             server: if matches!(id, 4656 | 4663 | 4674) {
-                lower("ObjectServer")
+                row.object_server().to_lowercase()
             } else {
                 String::new()
             },
@@ -97,16 +97,16 @@ impl Use {
             kind: match id {
                 4657 => "key".to_owned(),
                 4673 => String::new(),
-                _ => lower("ObjectType"),
+                _ => row.object_type().to_lowercase(),
             },
             object,
             mask: if matches!(id, 4656 | 4663) {
-                number(row.get("AccessMask"))
+                row.access_mask()
             } else {
                 0
             },
             privileges: if matches!(id, 4673 | 4674) {
-                lower("PrivilegeList")
+                row.privilege_list().to_lowercase()
             } else {
                 String::new()
             },
@@ -231,66 +231,65 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     // One witness per session, way and certainty, the first: a program changes hundreds of rights in a row.
     let mut seen: BTreeMap<(usize, Family, Act), Evidence> = BTreeMap::new();
-    for id in [4656_u32, 4657, 4663, 4670, 4673, 4674] {
-        for_each(catalog, SECURITY, id, |row| {
-            let host = world.writer(row);
-            let logon = number(row.get("SubjectLogonId"));
-            let Some(at) = world.session(host, logon, row.time) else {
-                return;
-            };
-            let from_elsewhere = world.sessions.get(at).is_some_and(|session| {
-                session.is_remote()
-                    && matches!(session.logon_type, 3 | 8)
-                    && session.kind == AccountKind::User
-            });
-            if !from_elsewhere || (!matches!(id, 4657 | 4670) && was_refused(row)) {
-                return;
-            }
-            let used = Use::of(id, row);
-            let Some(told) = used.tells() else { return };
-            let key = (at, told.family, told.act);
-            if seen.get(&key).is_some_and(|one| one.time < row.time) {
-                return;
-            }
-            let program = if used.program.is_empty() {
-                "the server of shares".to_owned()
-            } else {
-                base_name(row.get("ProcessName")).to_owned()
-            };
-            let what = match (id, used.object.as_str()) {
-                (4657, object) => format!(
-                    "{program} set {} of {} for the client",
-                    row.get("ObjectValueName"),
-                    brief(object)
-                ),
-                (4673, _) | (_, "" | "-") => {
-                    format!("{program} used a privilege for the client")
-                }
-                (4663, object) if used.program.is_empty() => {
-                    format!("{program} wrote {} for the client", brief(object))
-                }
-                (4656, object) => {
-                    format!("{program} opened {} for the client", brief(object))
-                }
-                (_, object) => format!("{program} changed {} for the client", brief(object)),
-            };
-            let evidence = Evidence::new(
-                Kind::DestinationExecution,
-                told.family,
-                told.act,
-                host,
-                row.time,
-                row.reference,
-                what,
-            )
-            .technique(told.techniques)
-            .weighs(Class::Served, 0.15)
-            .in_session(world, logon);
-            let first = seen.get(&key);
-            if first.is_none_or(|one| (evidence.time, &evidence.what) < (one.time, &one.what)) {
-                seen.insert(key, evidence);
-            }
+    for_each(catalog, facts::ObjectUse, |row| {
+        let id = row.event_id;
+        let host = world.writer(row);
+        let logon = row.subject_logon_id();
+        let Some(at) = world.session(host, logon, row.time) else {
+            return;
+        };
+        let from_elsewhere = world.sessions.get(at).is_some_and(|session| {
+            session.is_remote()
+                && matches!(session.logon_type, 3 | 8)
+                && session.kind == AccountKind::User
         });
-    }
+        if !from_elsewhere || (!matches!(id, 4657 | 4670) && was_refused(row.keywords())) {
+            return;
+        }
+        let used = Use::of(row);
+        let Some(told) = used.tells() else { return };
+        let key = (at, told.family, told.act);
+        if seen.get(&key).is_some_and(|one| one.time < row.time) {
+            return;
+        }
+        let program = if used.program.is_empty() {
+            "the server of shares".to_owned()
+        } else {
+            base_name(row.process_name()).to_owned()
+        };
+        let what = match (id, used.object.as_str()) {
+            (4657, object) => format!(
+                "{program} set {} of {} for the client",
+                row.object_value_name(),
+                brief(object)
+            ),
+            (4673, _) | (_, "" | "-") => {
+                format!("{program} used a privilege for the client")
+            }
+            (4663, object) if used.program.is_empty() => {
+                format!("{program} wrote {} for the client", brief(object))
+            }
+            (4656, object) => {
+                format!("{program} opened {} for the client", brief(object))
+            }
+            (_, object) => format!("{program} changed {} for the client", brief(object)),
+        };
+        let evidence = Evidence::new(
+            Kind::DestinationExecution,
+            told.family,
+            told.act,
+            host,
+            row.time,
+            row.reference,
+            what,
+        )
+        .technique(told.techniques)
+        .weighs(Class::Served, 0.15)
+        .in_session(world, logon);
+        let first = seen.get(&key);
+        if first.is_none_or(|one| (evidence.time, &evidence.what) < (one.time, &one.what)) {
+            seen.insert(key, evidence);
+        }
+    });
     out.extend(seen.into_values());
 }

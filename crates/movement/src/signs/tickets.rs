@@ -1,7 +1,8 @@
 //! Tickets and validations: Kerberos and NTLM as a sensor saw them, and what domain controllers issued (4769).
 
+use crabwalk_activity::facts;
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Package, Place, SECOND, address, for_each, is_refused, kind_of,
+    AccountId, AccountKind, HostId, Package, Place, SECOND, for_each, is_refused, kind_of,
     service_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,16 +12,13 @@ use super::usual::told;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::words::Sentence;
 use crate::world::{Ticket, World};
-use crabwalk_activity::channel::*;
 
 /// Hosts that a sensor saw answering Kerberos.
 pub(crate) fn controllers(world: &mut World<'_>) -> BTreeSet<HostId> {
     let catalog = world.catalog;
     let mut found = BTreeSet::new();
-    for_each(catalog, "zeek:kerberos", 0, |row| {
-        if let (Some(_), Some(controller)) =
-            (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
-        {
+    for_each(catalog, facts::ZeekKerberos, |row| {
+        if let (Some(_), Some(controller)) = (row.orig_h(), row.resp_h()) {
             found.insert(world.hosts.at(controller, row.time));
         }
     });
@@ -30,9 +28,9 @@ pub(crate) fn controllers(world: &mut World<'_>) -> BTreeSet<HostId> {
 /// What a sensor saw.
 pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, "zeek:ntlm", 0, |row| {
+    for_each(catalog, facts::ZeekNtlm, |row| {
         // A refused account has not logged on; another may have, in the next connection.
-        if is_refused(row.get("success")) {
+        if is_refused(row.success()) {
             return;
         }
         let Some((src, dst)) = ends(world, row) else {
@@ -40,7 +38,7 @@ pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
         };
         let user = world
             .accounts
-            .get("", row.get("domainname"), row.get("username"))
+            .get("", row.domain_name(), row.user_name())
             .filter(|id: &AccountId| world.accounts.is_user(*id));
         if user.is_some() {
             out.push(
@@ -51,7 +49,7 @@ pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
                     dst,
                     row.time,
                     row.reference,
-                    format!("NTLM authentication of {}", row.get("username")),
+                    format!("NTLM authentication of {}", row.user_name()),
                 )
                 .from(src)
                 .used(user)
@@ -60,26 +58,23 @@ pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
         }
     });
     let nobody = HostId(u32::MAX);
-    for_each(catalog, "zeek:kerberos", 0, |row| {
-        if row.get("request_type") != "TGS" || is_refused(row.get("success")) {
+    for_each(catalog, facts::ZeekKerberos, |row| {
+        if row.request_type() != "TGS" || is_refused(row.success()) {
             return;
         }
-        let service = row.get("service");
+        let service = row.service();
         let Some((class, server)) = service_of(service) else {
             return;
         };
         if matches!(class.to_lowercase().as_str(), "ldap" | "gc" | "dns") {
             return;
         }
-        let (client, realm) = row
-            .get("client")
-            .split_once('/')
-            .unwrap_or((row.get("client"), ""));
+        let (client, realm) = row.client().split_once('/').unwrap_or((row.client(), ""));
         let user = world
             .accounts
             .get("", realm, client)
             .filter(|id| world.accounts.is_user(*id));
-        let Some(src) = address(row.get("id.orig_h")) else {
+        let Some(src) = row.orig_h() else {
             return;
         };
         let src = world.hosts.place(&src.to_string(), nobody, row.time);
@@ -102,18 +97,16 @@ pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
             );
         }
     });
-    for_each(catalog, "zeek:kerberos", 0, |row| {
-        let (Some(client), Some(_)) =
-            (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
-        else {
+    for_each(catalog, facts::ZeekKerberos, |row| {
+        let (Some(client), Some(_)) = (row.orig_h(), row.resp_h()) else {
             return;
         };
-        let mut parts = row.get("client").split('/');
+        let mut parts = row.client().split('/');
         let (name, realm) = (
             parts.next().unwrap_or_default(),
             parts.next().unwrap_or_default(),
         );
-        if name.is_empty() || is_refused(row.get("success")) {
+        if name.is_empty() || is_refused(row.success()) {
             return;
         }
         let user = world
@@ -145,9 +138,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let nobody = HostId(u32::MAX);
     let canonical = world.accounts.canonical();
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
-    for_each(catalog, SECURITY, 4769, |row| {
-        let service = row.get("ServiceName");
-        let client = row.get("TargetUserName");
+    for_each(catalog, facts::ServiceTicket, |row| {
+        let service = row.service_name();
+        let client = row.target_user_name();
         if !service.ends_with('$')
             || service.to_lowercase().starts_with("krbtgt")
             || client
@@ -157,11 +150,11 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         {
             return;
         }
-        if !matches!(row.get("Status"), "0x0" | "0" | "") {
+        if !matches!(row.status(), "0x0" | "0" | "") {
             return;
         }
         let writer = world.writer(row);
-        let src = world.hosts.place(row.get("IpAddress"), nobody, row.time);
+        let src = world.hosts.place(row.ip_address(), nobody, row.time);
         let src = if src == Place::Local {
             Place::Host(writer)
         } else {
@@ -175,7 +168,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         if src == Place::Host(dst) {
             return;
         }
-        let user = world.accounts.get("", row.get("TargetDomainName"), client);
+        let user = world.accounts.get("", row.target_domain_name(), client);
         let Some(used) = user.filter(|id| world.accounts.is_user(*id)) else {
             return;
         };
@@ -219,21 +212,19 @@ pub(crate) fn validations(world: &mut World<'_>, out: &mut Sink) {
     const AT_ONCE: i64 = 5 * SECOND;
     let catalog = world.catalog;
     let mut edges: BTreeMap<(HostId, HostId, AccountId), Vec<(i64, u64)>> = BTreeMap::new();
-    for_each(catalog, NTLM, 8004, |row| {
-        let name = row.get("UserName");
+    for_each(catalog, facts::NtlmAudit, |row| {
+        let name = row.user_name();
         if kind_of(name, "") != AccountKind::User {
             return;
         }
         let writer = world.writer(row);
-        let server = world.hosts.place(row.get("SChannelName"), writer, row.time);
-        let client = world
-            .hosts
-            .place(row.get("WorkstationName"), writer, row.time);
+        let server = world.hosts.place(row.server(), writer, row.time);
+        let client = world.hosts.place(row.workstation_name(), writer, row.time);
         let (Place::Host(dst), Place::Host(src)) = (server, client) else {
             return;
         };
         if src != dst
-            && let Some(user) = world.accounts.get("", row.get("DomainName"), name)
+            && let Some(user) = world.accounts.get("", row.domain_name(), name)
         {
             let all = edges.entry((src, dst, user)).or_default();
             all.push((row.time, row.reference));

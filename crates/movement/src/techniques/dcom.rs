@@ -3,7 +3,7 @@
 use super::{Shares, Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
-use crabwalk_activity::channel::*;
+use crabwalk_activity::facts;
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, is_service_logon,
 };
@@ -61,15 +61,15 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut made: HashMap<(Place, HostId), Vec<(i64, u64)>> = HashMap::new();
     let mut called = Vec::new();
-    for_each(catalog, "zeek:dce_rpc", 0, |row| {
-        let endpoint = row.get("endpoint").to_lowercase();
-        let operation = row.get("operation").to_lowercase();
+    for_each(catalog, facts::ZeekRpc, |row| {
+        let endpoint = row.endpoint().to_lowercase();
+        let operation = row.operation().to_lowercase();
         let activates = matches!(
             endpoint.as_str(),
             "iremotescmactivator" | "isystemactivator"
         ) && operation.contains("createinstance");
         let interface = endpoint.strip_prefix("unknown-");
-        let port: u16 = row.get("id.resp_p").parse().unwrap_or(0);
+        let port: u16 = row.resp_p();
         let calls = port > 1023 && (interface.is_some() || endpoint == "idispatch");
         if !activates && !calls {
             return;
@@ -83,7 +83,7 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
                 .push((row.time, row.reference));
         } else {
             let sure = interface.is_none_or(|own| own == DISPATCH);
-            let used = world.user_of(row);
+            let used = world.user_of(row.uid());
             called.push((src, dst, row.time, row.reference, port, sure, used));
         }
     });
@@ -377,15 +377,15 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         out.push(evidence);
     }
     let catalog = world.catalog;
-    for_each(catalog, SYSTEM, 10016, |row| {
+    for_each(catalog, facts::ComRefusal, |row| {
         let host = world.writer(row);
-        let src = world.hosts.place(row.get("param9"), host, row.time);
+        let src = world.hosts.place(row.client_address(), host, row.time);
         if !matches!(src, Place::Host(_)) {
             return;
         }
         let user = world
             .accounts
-            .get(row.get("param8"), row.get("param6"), row.get("param7"));
+            .get(row.user_sid(), row.user_name(), row.domain_name());
         let mut evidence = Evidence::new(
             Kind::DestinationLogon,
             Family::Dcom,
@@ -393,7 +393,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             host,
             row.time,
             row.reference,
-            format!("launch of COM object {} refused", row.get("param4")),
+            format!("launch of COM object {} refused", row.class_id()),
         )
         .technique(TECHNIQUES)
         .from(src)

@@ -1,12 +1,12 @@
 //! Forged tickets: an account whose name does not match its SID (T1550.003, T1558.001).
 
 use super::{Shares, Technique};
+use crabwalk_activity::facts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Package, Place, SECOND, address, for_each, is_refused,
-    service_of,
+    AccountId, AccountKind, HostId, Package, Place, SECOND, for_each, is_refused, service_of,
 };
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
@@ -124,25 +124,25 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
     let mut seen: Vec<Seen> = Vec::new();
     // Servers that looked up an account that the controller does not have.
     let mut unknown: BTreeMap<IpAddr, Vec<(i64, u64)>> = BTreeMap::new();
-    for_each(catalog, "zeek:kerberos", 0, |row| {
-        let Some(client) = address(row.get("id.orig_h")) else {
+    for_each(catalog, facts::ZeekKerberos, |row| {
+        let Some(client) = row.orig_h() else {
             return;
         };
-        if row.get("error_msg").contains("C_PRINCIPAL_UNKNOWN") {
+        if row.error_msg().contains("C_PRINCIPAL_UNKNOWN") {
             let all = unknown.entry(client).or_default();
             all.push((row.time, row.reference));
         }
-        let (name, realm) = row.get("client").split_once('/').unwrap_or_default();
-        if is_refused(row.get("success")) || name.is_empty() || realm.is_empty() {
+        let (name, realm) = row.client().split_once('/').unwrap_or_default();
+        if is_refused(row.success()) || name.is_empty() || realm.is_empty() {
             return;
         }
         let Some(account) = world.accounts.get("", realm, name) else {
             return;
         };
-        if row.get("request_type") == "AS" {
+        if row.request_type() == "AS" {
             granted.insert(account);
-        } else if row.get("request_type") == "TGS"
-            && let Some((_, server)) = service_of(row.get("service"))
+        } else if row.request_type() == "TGS"
+            && let Some((_, server)) = service_of(row.service())
             && let Place::Host(server) = world.hosts.place(server, nobody, row.time)
         {
             seen.push(Seen {
@@ -150,7 +150,7 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
                 client,
                 account,
                 server,
-                service: row.get("service").to_owned(),
+                service: row.service().to_owned(),
                 small: realm.chars().any(char::is_lowercase),
                 reference: row.reference,
             });

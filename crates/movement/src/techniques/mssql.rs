@@ -3,7 +3,7 @@
 use super::{Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
-use crabwalk_activity::channel::*;
+use crabwalk_activity::facts;
 use crabwalk_activity::{AccountId, AccountKind, HostId, Place, Row, SECOND, base_name, for_each};
 use std::collections::{BTreeSet, HashMap};
 
@@ -75,13 +75,13 @@ struct Login {
 }
 
 /// The client and account in a login row.
-fn login<'a>(world: &mut World<'a>, id: u32, row: &Row<'a, '_>) -> Option<(HostId, Login)> {
-    if !row.get("Provider").to_uppercase().contains("MSSQL") {
+fn login<'a>(world: &mut World<'a>, row: &Row<'a, '_, facts::SqlLogon>) -> Option<(HostId, Login)> {
+    if !row.provider().to_uppercase().contains("MSSQL") {
         return None;
     }
     let host = world.writer(row);
     let client = (0..4)
-        .map(|n| row.nth("Data", n))
+        .map(|n| row.data(n))
         .find(|text| text.contains("[CLIENT:"))
         .unwrap_or_default();
     let client = client
@@ -96,8 +96,8 @@ fn login<'a>(world: &mut World<'a>, id: u32, row: &Row<'a, '_>) -> Option<(HostI
     }
     let src = world.hosts.place(client, host, row.time);
     // 18454 is SQL Server's own login, not a Windows account.
-    let name = row.nth("Data", 0);
-    let used = if id == 18454 {
+    let name = row.data(0);
+    let used = if row.event_id == 18454 {
         world.accounts.of_text(&format!("sql:{name}"))
     } else {
         world.accounts.of_text(name)
@@ -203,21 +203,20 @@ const RUNNERS: &[&str] = &["xp_cmdshell", "sp_oacreate", "sp_oamethod"];
 /// A call that SQL Server blocked because the component is switched off (Microsoft, MSSQLSERVER_15281).
 fn refused(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, APPLICATION, 15281, |row| {
+    for_each(catalog, facts::SqlProcedureRefusal, |row| {
         // SQL Server 2005 and later name the component's type first, then the procedure, with or without its schema.
         let called = (0..6).find_map(|at| {
-            let text = row.nth("Data", at).to_lowercase();
+            let text = row.data(at).to_lowercase();
             RUNNERS
                 .iter()
                 .find(|runner| text.contains(*runner))
                 .copied()
         });
-        let (true, Some(called)) = (row.get("Provider").to_uppercase().contains("MSSQL"), called)
-        else {
+        let (true, Some(called)) = (row.provider().to_uppercase().contains("MSSQL"), called) else {
             return;
         };
         let host = world.writer(row);
-        let user = match world.accounts.of_text(row.get("UserID")) {
+        let user = match world.accounts.of_text(row.user_id()) {
             Some(user) if world.accounts.kind(user) == AccountKind::User => Some(user),
             _ => None,
         };
@@ -241,10 +240,10 @@ fn refused(world: &mut World<'_>, out: &mut Sink) {
 fn events(world: &mut World<'_>, out: &mut Sink) {
     refused(world, out);
     let catalog = world.catalog;
-    for_each(catalog, APPLICATION, 15457, |row| {
-        let (option, after) = (row.nth("Data", 0).to_lowercase(), row.nth("Data", 2));
-        let enables = row.nth("Data", 1) == "0" && after == "1" || row.nth("Data", 1) != after;
-        if !row.get("Provider").to_uppercase().contains("MSSQL")
+    for_each(catalog, facts::SqlOptionChange, |row| {
+        let (option, after) = (row.data(0).to_lowercase(), row.data(2));
+        let enables = row.data(1) == "0" && after == "1" || row.data(1) != after;
+        if !row.provider().to_uppercase().contains("MSSQL")
             || !enables && option != "xp_cmdshell"
             || !matches!(
                 option.as_str(),
@@ -264,7 +263,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 row.reference,
                 format!(
                     "SQL Server option {option} changed from {} to {after}",
-                    row.nth("Data", 1)
+                    row.data(1)
                 ),
             )
             .technique(TECHNIQUES)
@@ -272,29 +271,27 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         );
     });
     let mut logins: HashMap<HostId, Vec<Login>> = HashMap::new();
-    for id in [18453_u32, 18454] {
-        for_each(catalog, APPLICATION, id, |row| {
-            let Some((host, login)) = login(world, id, row) else {
-                return;
-            };
-            out.push(
-                Evidence::new(
-                    Kind::DestinationLogon,
-                    Family::Mssql,
-                    Act::None,
-                    host,
-                    row.time,
-                    row.reference,
-                    format!("SQL Server login of {}", row.nth("Data", 0)),
-                )
-                .technique(TECHNIQUES)
-                .from(login.src)
-                .used(login.used)
-                .weighs(Class::Logon, 0.35),
-            );
-            logins.entry(host).or_default().push(login);
-        });
-    }
+    for_each(catalog, facts::SqlLogon, |row| {
+        let Some((host, login)) = login(world, row) else {
+            return;
+        };
+        out.push(
+            Evidence::new(
+                Kind::DestinationLogon,
+                Family::Mssql,
+                Act::None,
+                host,
+                row.time,
+                row.reference,
+                format!("SQL Server login of {}", row.data(0)),
+            )
+            .technique(TECHNIQUES)
+            .from(login.src)
+            .used(login.used)
+            .weighs(Class::Logon, 0.35),
+        );
+        logins.entry(host).or_default().push(login);
+    });
     for times in logins.values_mut() {
         times.sort_unstable_by_key(|one| (one.time, one.reference));
     }

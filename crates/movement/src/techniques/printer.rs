@@ -1,11 +1,11 @@
 //! Printer drivers installed from elsewhere: the spooler loads them as the system (T1210, as in CVE-2021-34527).
 
+use crabwalk_activity::{Row, facts};
 use std::collections::BTreeMap;
 
 use super::{Call, Shares, Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
-use crabwalk_activity::channel::*;
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
 };
@@ -184,56 +184,74 @@ struct Done {
     user: Option<AccountId>,
 }
 
+/// A driver that the spooler, and nobody else, wrote or loaded.
+fn handled<'a, F>(
+    world: &mut World<'a>,
+    row: &Row<'a, '_, F>,
+    image: &str,
+    path: &str,
+    verb: &'static str,
+) -> Option<Done> {
+    let by_spooler = base_name(image).eq_ignore_ascii_case("spoolsv.exe");
+    (by_spooler && is_driver(path)).then(|| Done {
+        host: world.writer(row),
+        time: row.time,
+        reference: row.reference,
+        verb,
+        what: format!("the print spooler {verb} the driver {}", brief(path)),
+        user: None,
+    })
+}
+
+/// An entry of the spooler's own log, which names the account it acted for.
+fn logged<'a, F>(
+    world: &mut World<'a>,
+    row: &Row<'a, '_, F>,
+    sid: &str,
+    verb: &'static str,
+    what: &str,
+) -> Done {
+    let is_user = kind_of("", sid) == AccountKind::User && sid.starts_with("S-1-5-21-");
+    Done {
+        host: world.writer(row),
+        time: row.time,
+        reference: row.reference,
+        verb,
+        what: what.to_owned(),
+        user: is_user.then(|| world.accounts.of_text(sid)).flatten(),
+    }
+}
+
 /// Drivers that the spooler wrote or loaded, and its own log entries about them, just after a client called it.
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut all = Vec::new();
-    for (id, field, verb) in [
-        (11_u32, "TargetFilename", "wrote"),
-        (7, "ImageLoaded", "loaded"),
-    ] {
-        for_each(catalog, SYSMON, id, |row| {
-            let path = row.get(field);
-            if base_name(row.get("Image")).eq_ignore_ascii_case("spoolsv.exe") && is_driver(path) {
-                all.push(Done {
-                    host: world.writer(row),
-                    time: row.time,
-                    reference: row.reference,
-                    verb,
-                    what: format!("the print spooler {verb} the driver {}", brief(path)),
-                    user: None,
-                });
-            }
-        });
-    }
-    for (channel, id, verb, what) in [
-        (
-            PRINT_OPERATIONAL,
-            316_u32,
-            "added",
-            "a printer driver was added",
-        ),
-        (
-            PRINT_ADMIN,
-            808,
-            "failed",
-            "the print spooler could not load a module",
-        ),
-    ] {
-        for_each(catalog, channel, id, |row| {
-            let sid = row.get("UserID");
-            all.push(Done {
-                host: world.writer(row),
-                time: row.time,
-                reference: row.reference,
-                verb,
-                what: what.to_owned(),
-                user: (kind_of("", sid) == AccountKind::User && sid.starts_with("S-1-5-21-"))
-                    .then(|| world.accounts.of_text(sid))
-                    .flatten(),
-            });
-        });
-    }
+    for_each(catalog, facts::FileCreation, |row| {
+        all.extend(handled(
+            world,
+            row,
+            row.image(),
+            row.target_filename(),
+            "wrote",
+        ));
+    });
+    for_each(catalog, facts::ImageLoad, |row| {
+        all.extend(handled(
+            world,
+            row,
+            row.image(),
+            row.image_loaded(),
+            "loaded",
+        ));
+    });
+    for_each(catalog, facts::DriverInstallation, |row| {
+        let what = "a printer driver was added";
+        all.push(logged(world, row, row.user_id(), "added", what));
+    });
+    for_each(catalog, facts::PlugInFailure, |row| {
+        let what = "the print spooler could not load a module";
+        all.push(logged(world, row, row.user_id(), "failed", what));
+    });
     all.sort_by_key(|one| (one.time, one.reference));
     let mut told: BTreeMap<(HostId, &str), i64> = BTreeMap::new();
     for one in all {

@@ -3,6 +3,7 @@
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, SECOND, address, base_name, for_each,
 };
+use crabwalk_activity::{facts, given};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine as _;
@@ -14,7 +15,6 @@ use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::sensor::ends;
 use crate::world::World;
-use crabwalk_activity::channel::*;
 
 /// Remote desktop.
 pub(crate) struct Rdp;
@@ -287,9 +287,9 @@ fn desktops(world: &World<'_>, out: &mut Sink) {
 fn typed(world: &mut World<'_>, out: &mut Sink) {
     const TYPES: i64 = 10 * SECOND;
     let catalog = world.catalog;
-    for_each(catalog, SYSMON, 13, |row| {
-        let target = row.get("TargetObject").to_lowercase();
-        if !base_name(row.get("Image")).eq_ignore_ascii_case("explorer.exe")
+    for_each(catalog, facts::RegistryValue, |row| {
+        let target = row.target_object().to_lowercase();
+        if !base_name(row.image()).eq_ignore_ascii_case("explorer.exe")
             || !target.contains("\\explorer\\runmru\\")
             || target.ends_with("\\mrulist")
         {
@@ -309,11 +309,11 @@ fn typed(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let shell = world
-            .process_of_guid(row.get("ProcessGuid"))
+            .process_of_guid(row.process_guid())
             .and_then(|at| world.processes.get(at)?.user);
         let user = world
             .accounts
-            .of_text(row.get("User"))
+            .of_text(row.user())
             .or(shell)
             .or(started.and_then(|(_, user, _)| user))
             .filter(|id| world.accounts.is_user(*id));
@@ -326,7 +326,7 @@ fn typed(world: &mut World<'_>, out: &mut Sink) {
             row.reference,
             format!(
                 "a command was typed as soon as the client had connected: {}",
-                brief(row.get("Details"))
+                brief(row.details())
             ),
         )
         .technique(TECHNIQUES)
@@ -343,37 +343,36 @@ fn typed(world: &mut World<'_>, out: &mut Sink) {
 /// where, whose.
 fn shadowed(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for (id, verb) in [(20503_u32, "watched"), (20506, "steered")] {
-        for_each(catalog, RCM, id, |row| {
-            let host = world.writer(row);
-            let src = world.hosts.place(row.get("Param2"), host, row.time);
-            if src == Place::Local {
-                return;
-            }
-            let used = world.accounts.of_text(row.get("Param1"));
-            let effective = world.accounts.of_text(row.get("Param3"));
-            out.push(
-                Evidence::new(
-                    Kind::DestinationLogon,
-                    Family::Rdp,
-                    Act::Strong,
-                    host,
-                    row.time,
-                    row.reference,
-                    format!(
-                        "{} {verb} the session of {}",
-                        row.get("Param1"),
-                        row.get("Param3")
-                    ),
-                )
-                .technique(&["T1563.002", "T1021.001"])
-                .from(src)
-                .used(used)
-                .effective(effective)
-                .weighs(Class::Shadow, 0.4),
-            );
-        });
-    }
+    for_each(catalog, facts::DesktopShadow, |row| {
+        let verb = if row.event_id == 20503 {
+            "watched"
+        } else {
+            "steered"
+        };
+        let host = world.writer(row);
+        let src = world.hosts.place(row.client(), host, row.time);
+        if src == Place::Local {
+            return;
+        }
+        let used = world.accounts.of_text(row.by());
+        let effective = world.accounts.of_text(row.of());
+        out.push(
+            Evidence::new(
+                Kind::DestinationLogon,
+                Family::Rdp,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                format!("{} {verb} the session of {}", row.by(), row.of()),
+            )
+            .technique(&["T1563.002", "T1021.001"])
+            .from(src)
+            .used(used)
+            .effective(effective)
+            .weighs(Class::Shadow, 0.4),
+        );
+    });
 }
 
 /// A remote desktop logon in any log of the destination.
@@ -402,14 +401,12 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut targets: BTreeMap<HostId, Vec<(i64, HostId)>> = BTreeMap::new();
     settings(world, out);
-    for id in [1024_u32, 1102] {
-        for_each(catalog, RDP_CLIENT, id, |row| {
-            let host = world.writer(row);
-            if let Place::Host(dst) = world.hosts.place(row.get("Value"), host, row.time) {
-                targets.entry(host).or_default().push((row.time, dst));
-            }
-        });
-    }
+    for_each(catalog, facts::DesktopClient, |row| {
+        let host = world.writer(row);
+        if let Place::Host(dst) = world.hosts.place(row.value(), host, row.time) {
+            targets.entry(host).or_default().push((row.time, dst));
+        }
+    });
     if targets.is_empty() {
         return;
     }
@@ -417,11 +414,8 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
         times.sort_unstable();
     }
     let mut names: Option<HashMap<String, AccountId>> = None;
-    for_each(catalog, RDP_CLIENT, 1029, |row| {
-        let text = match row.get("TraceMessage") {
-            "" => row.get("Value"),
-            text => text,
-        };
+    for_each(catalog, facts::DesktopClientUser, |row| {
+        let text = row.hash();
         let host = world.writer(row);
         let Some((_, dst)) = targets.get(&host).and_then(|times| {
             times
@@ -440,7 +434,7 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
         if used.is_none() {
             return;
         }
-        let actor = world.accounts.of_text(row.get("UserID"));
+        let actor = world.accounts.of_text(row.user_id());
         out.push(
             Evidence::new(
                 Kind::Source,
@@ -463,8 +457,8 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
 /// The client stores the last name it was given for each server, in the user's part of the registry.
 fn remembered(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, SYSMON, 13, |row| {
-        let target = row.get("TargetObject");
+    for_each(catalog, facts::RegistryValue, |row| {
+        let target = row.target_object();
         let lower = target.to_lowercase();
         if !lower.ends_with("\\usernamehint")
             || !lower.contains("\\terminal server client\\servers\\")
@@ -476,8 +470,8 @@ fn remembered(world: &mut World<'_>, out: &mut Sink) {
         let Place::Host(dst) = world.hosts.place(server, host, row.time) else {
             return;
         };
-        let actor = world.accounts.of_text(row.get("User"));
-        let used = world.claimed_at(dst, row.get("Details"));
+        let actor = world.accounts.of_text(row.user());
+        let used = world.claimed_at(dst, row.details());
         let mut evidence = Evidence::new(
             Kind::Source,
             Family::Rdp,
@@ -492,7 +486,7 @@ fn remembered(world: &mut World<'_>, out: &mut Sink) {
         .actor(actor)
         .used(used)
         .weighs(Class::ClientUser, 0.2);
-        evidence.source_process = world.process_of_guid(row.get("ProcessGuid"));
+        evidence.source_process = world.process_of_guid(row.process_guid());
         out.push(evidence);
     });
 }
@@ -539,24 +533,23 @@ const SETTLES: i64 = 60 * SECOND;
 fn settings(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut connected: BTreeSet<(HostId, i64)> = BTreeSet::new();
-    for_each(catalog, RDP_CORE, 131, |row| {
+    for_each(catalog, facts::DesktopConnection, |row| {
         connected.insert((world.writer(row), row.time));
     });
     let mut told: BTreeMap<(HostId, i64), u64> = BTreeMap::new();
-    for id in [104_u32, 168] {
-        for_each(catalog, RDP_CORE, id, |row| {
-            let host = world.writer(row);
-            let new = id == 104
-                || connected
-                    .range((host, row.time - SETTLES)..=(host, row.time))
-                    .next()
-                    .is_some();
-            if new {
-                let first = told.entry((host, row.time)).or_insert(row.reference);
-                *first = (*first).min(row.reference);
-            }
-        });
-    }
+    for_each(catalog, facts::DesktopNegotiation, |row| {
+        let id = row.event_id;
+        let host = world.writer(row);
+        let new = id == 104
+            || connected
+                .range((host, row.time - SETTLES)..=(host, row.time))
+                .next()
+                .is_some();
+        if new {
+            let first = told.entry((host, row.time)).or_insert(row.reference);
+            *first = (*first).min(row.reference);
+        }
+    });
     let mut last: Option<(HostId, i64)> = None;
     for ((host, time), reference) in told {
         let same = last.is_some_and(|(other, first)| other == host && time - first < SETTLES);
@@ -593,15 +586,13 @@ impl Desktops {
         let catalog = world.catalog;
         let mut began: BTreeMap<HostId, Vec<i64>> = BTreeMap::new();
         let mut heard: BTreeMap<HostId, Vec<i64>> = BTreeMap::new();
-        for id in [21_u32, 25] {
-            for_each(catalog, LSM, id, |row| {
-                let host = world.writer(row);
-                heard.entry(host).or_default().push(row.time);
-                if !row.get("Address").eq_ignore_ascii_case("LOCAL") {
-                    began.entry(host).or_default().push(row.time);
-                }
-            });
-        }
+        for_each(catalog, facts::DesktopSession, |row| {
+            let host = world.writer(row);
+            heard.entry(host).or_default().push(row.time);
+            if !row.address().eq_ignore_ascii_case("LOCAL") {
+                began.entry(host).or_default().push(row.time);
+            }
+        });
         for one in world.sessions.iter().filter(|one| one.logon_type != 0) {
             heard.entry(one.host).or_default().push(one.time);
             // The network logon comes first, when the client authenticates before it sees the desktop.
@@ -609,12 +600,10 @@ impl Desktops {
                 began.entry(one.host).or_default().push(one.time);
             }
         }
-        for id in [4778_u32, 4825] {
-            for_each(catalog, SECURITY, id, |row| {
-                let host = world.writer(row);
-                began.entry(host).or_default().push(row.time);
-            });
-        }
+        for_each(catalog, facts::DesktopArrival, |row| {
+            let host = world.writer(row);
+            began.entry(host).or_default().push(row.time);
+        });
         for times in began.values_mut().chain(heard.values_mut()) {
             times.sort_unstable();
         }
@@ -675,14 +664,14 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     }
     let sessions = Desktops::read(world);
     // Names with their domains first, so that the meaning of one without a domain does not depend on order.
-    for_each(catalog, RCM, 1149, |row| {
-        if let Some(domain) = row.some("Param2") {
-            world.accounts.get("", domain, row.get("Param1"));
+    for_each(catalog, facts::DesktopAuthentication, |row| {
+        if let Some(domain) = given(row.domain()) {
+            world.accounts.get("", domain, row.user());
         }
     });
-    for_each(catalog, RCM, 1149, |row| {
+    for_each(catalog, facts::DesktopAuthentication, |row| {
         let host = world.writer(row);
-        let (name, domain) = (row.get("Param1"), row.get("Param2"));
+        let (name, domain) = (row.user(), row.domain());
         let user = if domain.is_empty() {
             world.account_at(host, name)
         } else {
@@ -706,55 +695,53 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             evidence.attempt = true;
             evidence.what.then(", and no session followed");
         }
-        logon(world, out, evidence, row.get("Param3"));
+        logon(world, out, evidence, row.client());
     });
-    for id in [21_u32, 25] {
-        for_each(catalog, LSM, id, |row| {
-            let client = row.get("Address");
-            if client.is_empty() || client.eq_ignore_ascii_case("LOCAL") {
-                return;
-            }
-            let host = world.writer(row);
-            let user = world.accounts.of_text(row.get("User"));
-            let what = if id == 21 {
-                "remote desktop session began"
-            } else {
-                "remote desktop session resumed"
-            };
-            let evidence = Evidence::new(
-                Kind::DestinationLogon,
-                Family::Rdp,
-                Act::Strong,
-                host,
-                row.time,
-                row.reference,
-                what,
-            )
-            .technique(TECHNIQUES)
-            .used(user)
-            .weighs(Class::RdpSession, 0.4);
-            logon(world, out, evidence, client);
-        });
-    }
+    for_each(catalog, facts::DesktopSession, |row| {
+        let id = row.event_id;
+        let client = row.address();
+        if client.is_empty() || client.eq_ignore_ascii_case("LOCAL") {
+            return;
+        }
+        let host = world.writer(row);
+        let user = world.accounts.of_text(row.user());
+        let what = if id == 21 {
+            "remote desktop session began"
+        } else {
+            "remote desktop session resumed"
+        };
+        let evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Rdp,
+            Act::Strong,
+            host,
+            row.time,
+            row.reference,
+            what,
+        )
+        .technique(TECHNIQUES)
+        .used(user)
+        .weighs(Class::RdpSession, 0.4);
+        logon(world, out, evidence, client);
+    });
     let mut reconnects: Vec<Reconnect<'_>> = Vec::new();
-    for (id, arrives) in [(4778_u32, true), (4779, false)] {
-        for_each(catalog, SECURITY, id, |row| {
-            let host = world.writer(row);
-            let user = world
-                .accounts
-                .get("", row.get("AccountDomain"), row.get("AccountName"));
-            reconnects.push((
-                row.time,
-                host,
-                row.get("SessionName"),
-                user,
-                row.get("ClientAddress"),
-                row.get("ClientName"),
-                row.reference,
-                arrives,
-            ));
-        });
-    }
+    for_each(catalog, facts::DesktopReconnection, |row| {
+        let arrives = row.event_id == 4778;
+        let host = world.writer(row);
+        let user = world
+            .accounts
+            .get("", row.account_domain(), row.account_name());
+        reconnects.push((
+            row.time,
+            host,
+            row.session_name(),
+            user,
+            row.client_address(),
+            row.client_name(),
+            row.reference,
+            arrives,
+        ));
+    });
     reconnects.sort_by(|a, b| (a.0, a.1, a.2, a.7).cmp(&(b.0, b.1, b.2, b.7)));
     for (at, one) in reconnects.iter().enumerate() {
         let (time, host, session, user, client, name, reference, arrives) = *one;
@@ -805,11 +792,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         };
         logon(world, out, evidence, client);
     }
-    for_each(catalog, SECURITY, 4825, |row| {
+    for_each(catalog, facts::DesktopDenial, |row| {
         let host = world.writer(row);
         let user = world
             .accounts
-            .get("", row.get("AccountDomain"), row.get("AccountName"));
+            .get("", row.account_domain(), row.account_name());
         let mut evidence = Evidence::new(
             Kind::DestinationLogon,
             Family::Rdp,
@@ -823,17 +810,17 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .used(user)
         .weighs(Class::Refused, 0.4);
         evidence.attempt = true;
-        logon(world, out, evidence, row.get("ClientAddress"));
+        logon(world, out, evidence, row.client_address());
     });
-    for_each(catalog, RDP_GATEWAY, 302, |row| {
+    for_each(catalog, facts::GatewayConnection, |row| {
         let host = world.writer(row);
-        let src = world.hosts.place(row.get("IpAddress"), host, row.time);
-        let dst = match world.hosts.place(row.get("Resource"), host, row.time) {
+        let src = world.hosts.place(row.ip_address(), host, row.time);
+        let dst = match world.hosts.place(row.resource(), host, row.time) {
             Place::Host(dst) => dst,
             Place::Local => host,
             Place::Unknown => return,
         };
-        let user = world.accounts.of_text(row.get("Username"));
+        let user = world.accounts.of_text(row.user_name());
         out.push(
             Evidence::new(
                 Kind::Network,
@@ -850,9 +837,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(Class::Gateway, 0.45),
         );
     });
-    for_each(catalog, RDP_CORE, 131, |row| {
+    for_each(catalog, facts::DesktopConnection, |row| {
         let host = world.writer(row);
-        let src = world.hosts.place(row.get("ClientIP"), host, row.time);
+        let src = world.hosts.place(row.client_ip(), host, row.time);
         if matches!(src, Place::Host(_)) {
             out.push(
                 Evidence::new(
@@ -862,7 +849,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                     host,
                     row.time,
                     row.reference,
-                    format!("remote desktop connection from {}", row.get("ClientIP")),
+                    format!("remote desktop connection from {}", row.client_ip()),
                 )
                 .technique(TECHNIQUES)
                 .from(src)
@@ -870,30 +857,28 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             );
         }
     });
-    for id in [1024_u32, 1102] {
-        for_each(catalog, RDP_CLIENT, id, |row| {
-            let host = world.writer(row);
-            let Place::Host(dst) = world.hosts.place(row.get("Value"), host, row.time) else {
-                return;
-            };
-            let actor = world.accounts.of_text(row.get("UserID"));
-            out.push(
-                Evidence::new(
-                    Kind::Source,
-                    Family::Rdp,
-                    Act::Weak,
-                    dst,
-                    row.time,
-                    row.reference,
-                    format!("remote desktop client connected to {}", row.get("Value")),
-                )
-                .technique(TECHNIQUES)
-                .from(Place::Host(host))
-                .actor(actor)
-                .weighs(Class::Client, 0.2),
-            );
-        });
-    }
+    for_each(catalog, facts::DesktopClient, |row| {
+        let host = world.writer(row);
+        let Place::Host(dst) = world.hosts.place(row.value(), host, row.time) else {
+            return;
+        };
+        let actor = world.accounts.of_text(row.user_id());
+        out.push(
+            Evidence::new(
+                Kind::Source,
+                Family::Rdp,
+                Act::Weak,
+                dst,
+                row.time,
+                row.reference,
+                format!("remote desktop client connected to {}", row.value()),
+            )
+            .technique(TECHNIQUES)
+            .from(Place::Host(host))
+            .actor(actor)
+            .weighs(Class::Client, 0.2),
+        );
+    });
     client_users(world, out);
     tunnels(world, out);
     desktops(world, out);
@@ -946,13 +931,13 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         out.push(evidence);
     }
     // The client's library in a program that is not the client: a remote desktop without a person.
-    for_each(catalog, SYSMON, 7, |row| {
-        if !base_name(row.get("ImageLoaded")).eq_ignore_ascii_case("mstscax.dll")
-            || base_name(row.get("Image")).eq_ignore_ascii_case("mstsc.exe")
+    for_each(catalog, facts::ImageLoad, |row| {
+        if !base_name(row.image_loaded()).eq_ignore_ascii_case("mstscax.dll")
+            || base_name(row.image()).eq_ignore_ascii_case("mstsc.exe")
         {
             return;
         }
-        let Some(at) = world.process_of_guid(row.get("ProcessGuid")) else {
+        let Some(at) = world.process_of_guid(row.process_guid()) else {
             return;
         };
         let Some(process) = world.processes.get(at) else {
@@ -981,7 +966,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             row.reference,
             format!(
                 "remote desktop client library in {}",
-                base_name(row.get("Image"))
+                base_name(row.image())
             ),
         )
         .technique(TECHNIQUES)
@@ -999,13 +984,13 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
 fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut cut: HashMap<&str, Option<AccountId>> = HashMap::new();
-    for_each(catalog, "zeek:rdp", 0, |row| {
+    for_each(catalog, facts::ZeekRdp, |row| {
         let Some((src, dst)) = ends(world, row) else {
             return;
         };
         // The client cuts the name in its cookie to nine characters, and may prepend the domain.
-        let cookie = row.get("cookie");
-        let user = world.user_of(row).or_else(|| {
+        let cookie = row.cookie();
+        let user = world.user_of(row.uid()).or_else(|| {
             if cookie.chars().count() < 9 {
                 world.accounts.claimed(cookie)
             } else {

@@ -5,7 +5,7 @@ use super::{Call, Technique, brief};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
-use crabwalk_activity::channel::*;
+use crabwalk_activity::facts;
 use crabwalk_activity::{Row, SECOND, base_name, for_each};
 
 /// Remote registry.
@@ -90,12 +90,12 @@ enum Writer {
     Another,
 }
 
-fn writer(world: &World<'_>, row: &Row<'_, '_>) -> Writer {
-    if !base_name(row.get("Image")).eq_ignore_ascii_case("svchost.exe") {
+fn writer(world: &World<'_>, row: &Row<'_, '_, facts::RegistryEvent>) -> Writer {
+    if !base_name(row.image()).eq_ignore_ascii_case("svchost.exe") {
         return Writer::Another;
     }
     let Some(process) = world
-        .process_of_guid(row.get("ProcessGuid"))
+        .process_of_guid(row.process_guid())
         .and_then(|at| world.processes.get(at))
     else {
         return Writer::Unknown;
@@ -116,51 +116,50 @@ fn written(world: &mut World<'_>, out: &mut Sink) {
     /// From opening the pipe to the write through it, for a writer that may be another service.
     const THROUGH: i64 = 10 * SECOND;
     let catalog = world.catalog;
-    for id in [12_u32, 13] {
-        for_each(catalog, SYSMON, id, |row| {
-            let target = row.get("TargetObject");
-            let host = match writer(world, row) {
-                Writer::Another => return,
-                Writer::RemoteRegistry => world.writer(row),
-                Writer::Unknown => {
-                    let host = world.writer(row);
-                    let just = world
-                        .opened_between(host, "winreg", row.time - THROUGH, row.time + SECOND)
-                        .next()
-                        .is_some();
-                    if !just || is_state(&target.to_lowercase()) {
-                        return;
-                    }
-                    host
+    for_each(catalog, facts::RegistryEvent, |row| {
+        let id = row.event_id;
+        let target = row.target_object();
+        let host = match writer(world, row) {
+            Writer::Another => return,
+            Writer::RemoteRegistry => world.writer(row),
+            Writer::Unknown => {
+                let host = world.writer(row);
+                let just = world
+                    .opened_between(host, "winreg", row.time - THROUGH, row.time + SECOND)
+                    .next()
+                    .is_some();
+                if !just || is_state(&target.to_lowercase()) {
+                    return;
                 }
-            };
-            let verb = match (id, row.get("EventType")) {
-                (12, "DeleteKey" | "DeleteValue") => "deleted",
-                (12, _) => "created",
-                _ => "wrote",
-            };
-            out.push(
-                Evidence::new(
-                    Kind::DestinationExecution,
-                    Family::Registry,
-                    Act::Strong,
-                    host,
-                    row.time,
-                    row.reference,
-                    format!("the remote registry {verb} {}", brief(target)),
-                )
-                .technique(&["T1112"])
-                .technique(purpose(target))
-                .weighs(Class::Registry, 0.25),
-            );
-        });
-    }
+                host
+            }
+        };
+        let verb = match (id, row.event_type()) {
+            (12, "DeleteKey" | "DeleteValue") => "deleted",
+            (12, _) => "created",
+            _ => "wrote",
+        };
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::Registry,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                format!("the remote registry {verb} {}", brief(target)),
+            )
+            .technique(&["T1112"])
+            .technique(purpose(target))
+            .weighs(Class::Registry, 0.25),
+        );
+    });
 }
 
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, SYSMON, 13, |row| {
-        let target = row.get("TargetObject").to_lowercase();
+    for_each(catalog, facts::RegistryValue, |row| {
+        let target = row.target_object().to_lowercase();
         let opens = target.ends_with("\\terminal server\\fdenytsconnections")
             || target.contains("\\lanmanserver\\parameters\\nullsessionpipes");
         if !opens {
@@ -175,7 +174,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 host,
                 row.time,
                 row.reference,
-                format!("registry value {} set", row.get("TargetObject")),
+                format!("registry value {} set", row.target_object()),
             )
             .technique(&["T1112"])
             .weighs(Class::Registry, 0.1),

@@ -1,6 +1,7 @@
 //! Hosts that forward connections: port proxies (T1090.001), SSH and other tunnels (T1572). The destination sees the
 //! relay as its source, while the actor is elsewhere.
 
+use crabwalk_activity::facts;
 use crabwalk_activity::{HostId, Place, SECOND, base_name, for_each};
 use std::collections::HashMap;
 
@@ -8,7 +9,6 @@ use super::{Started, Technique, brief};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::words::Sentence;
 use crate::world::World;
-use crabwalk_activity::channel::*;
 
 /// Relays and tunnels.
 pub(crate) struct Relay;
@@ -124,15 +124,15 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     }
     // A port proxy in the registry: `…\PortProxy\v4tov4\tcp\<listen>` = `<host>/<port>`.
     let catalog = world.catalog;
-    for_each(catalog, SYSMON, 13, |row| {
-        let target = row.get("TargetObject");
+    for_each(catalog, facts::RegistryValue, |row| {
+        let target = row.target_object();
         if !target.to_lowercase().contains("\\portproxy\\v") {
             return;
         }
         let host = world.writer(row);
-        let details = row.get("Details");
+        let details = row.details();
         let (far, port) = details.split_once('/').unwrap_or((details, ""));
-        let actor = world.accounts.of_text(row.get("User"));
+        let actor = world.accounts.of_text(row.user());
         proxy(
             world,
             host,

@@ -3,8 +3,8 @@
 use super::{Call, Technique};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
-use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, for_each, kind_of, number};
+use crabwalk_activity::facts;
+use crabwalk_activity::{AccountKind, for_each, kind_of};
 
 /// Directory replication.
 pub(crate) struct Replication;
@@ -37,17 +37,14 @@ const REPLICATION: [&str; 3] = [
 
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, SECURITY, 4662, |row| {
-        let properties = row.get("Properties").to_lowercase();
+    for_each(catalog, facts::DirectoryAccess, |row| {
+        let properties = row.properties().to_lowercase();
         if !REPLICATION.iter().any(|guid| properties.contains(guid)) {
             return;
         }
         let host = world.writer(row);
-        let (name, id) = (
-            row.get("SubjectUserName"),
-            number(row.get("SubjectLogonId")),
-        );
-        let by_machine = match kind_of(name, row.get("SubjectUserSid")) {
+        let (name, id) = (row.subject_user_name(), row.subject_logon_id());
+        let by_machine = match kind_of(name, row.subject_user_sid()) {
             AccountKind::User => false,
             // Controllers replicate, each from its own address.
             AccountKind::Machine => {
@@ -61,9 +58,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             _ => return,
         };
         let user = world.accounts.get(
-            row.get("SubjectUserSid"),
-            row.get("SubjectDomainName"),
-            row.get("SubjectUserName"),
+            row.subject_user_sid(),
+            row.subject_domain_name(),
+            row.subject_user_name(),
         );
         out.push(
             Evidence::new(

@@ -6,10 +6,10 @@ use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
 use crate::world::World;
-use crabwalk_activity::channel::*;
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number,
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
 };
+use crabwalk_activity::{Row, facts};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Remote services.
@@ -287,17 +287,17 @@ fn borrowed(world: &mut World<'_>, out: &mut Sink) {
     const BORROWED: i64 = 60 * SECOND;
     let catalog = world.catalog;
     let mut commands: BTreeMap<(HostId, String), Vec<Command<'_>>> = BTreeMap::new();
-    for_each(catalog, SYSMON, 13, |row| {
-        let target = row.get("TargetObject").to_lowercase();
+    for_each(catalog, facts::RegistryValue, |row| {
+        let target = row.target_object().to_lowercase();
         if target.ends_with("\\imagepath")
             && target.contains("\\services\\")
-            && base_name(row.get("Image")).eq_ignore_ascii_case("services.exe")
+            && base_name(row.image()).eq_ignore_ascii_case("services.exe")
         {
             let service = target.rsplit('\\').nth(1).unwrap_or_default().to_owned();
             commands
                 .entry((world.writer(row), service))
                 .or_default()
-                .push((row.time, row.get("Details"), row.reference));
+                .push((row.time, row.details(), row.reference));
         }
     });
     for ((host, service), mut written) in commands {
@@ -389,17 +389,26 @@ fn key_file(path: &str) -> Option<String> {
     (is_number && at_root && !client.is_empty()).then(|| client.to_owned())
 }
 
+fn silent<'a, F>(world: &mut World<'a>, row: &Row<'a, '_, F>, service: &str) -> Evidence {
+    Evidence::new(
+        Kind::DestinationExecution,
+        Family::Service,
+        Act::None,
+        world.writer(row),
+        row.time,
+        row.reference,
+        format!("service {service} did not respond as a service does"),
+    )
+    .weighs(Class::ServiceProcess, 0.1)
+}
+
 fn events(world: &mut World<'_>, out: &mut Sink) {
     started_for_clients(world, out);
     borrowed(world, out);
     let catalog = world.catalog;
-    for_each(catalog, SYSTEM, 7045, |row| {
-        let (sid, path, name) = (
-            row.get("UserID"),
-            row.get("ImagePath"),
-            row.get("ServiceName"),
-        );
-        let kernel = row.get("ServiceType").to_lowercase();
+    for_each(catalog, facts::ServiceInstallation, |row| {
+        let (sid, path, name) = (row.user_id(), row.image_path(), row.service_name());
+        let kernel = row.service_type().to_lowercase();
         let known = is_remote_tool(name, path);
         // Windows and its updates install services as the system, people as themselves.
         if kernel.contains("kernel")
@@ -414,7 +423,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .accounts
             .of_text(sid)
             .filter(|_| sid.starts_with("S-1-5-21-"));
-        let effective = world.accounts.of_text(row.get("AccountName"));
+        let effective = world.accounts.of_text(row.account_name());
         let mut evidence = Evidence::new(
             Kind::DestinationExecution,
             Family::Service,
@@ -433,15 +442,15 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         evidence.program = program(path);
         out.push(evidence);
     });
-    for_each(catalog, SECURITY, 4697, |row| {
+    for_each(catalog, facts::ServiceAudit, |row| {
         let (path, name, sid) = (
-            row.get("ServiceFileName"),
-            row.get("ServiceName"),
-            row.get("SubjectUserSid"),
+            row.service_file_name(),
+            row.service_name(),
+            row.subject_user_sid(),
         );
         let known = is_remote_tool(name, path);
         let host = world.writer(row);
-        let subject = row.get("SubjectUserName");
+        let subject = row.subject_user_name();
         let kind = kind_of(subject, sid);
         // Windows installs services with the machine's own account; another machine's account came from elsewhere.
         let another = kind == AccountKind::Machine && !world.hosts.is_account_of(subject, host);
@@ -450,11 +459,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
         let user = world
             .accounts
-            .get(
-                sid,
-                row.get("SubjectDomainName"),
-                row.get("SubjectUserName"),
-            )
+            .get(sid, row.subject_domain_name(), row.subject_user_name())
             .filter(|id| another || world.accounts.is_user(*id));
         let mut evidence = Evidence::new(
             Kind::DestinationExecution,
@@ -469,7 +474,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .technique(&["T1543.003"])
         .used(user)
         .weighs(Class::Service, 0.15)
-        .in_session(world, number(row.get("SubjectLogonId")));
+        .in_session(world, row.subject_logon_id());
         if evidence.session.is_none() && !known {
             evidence.act = Act::Weak;
         }
@@ -480,29 +485,15 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         out.push(evidence);
     });
     // A program that is not a service does not respond to the service control manager.
-    for (id, name) in [(7000_u32, "param1"), (7009, "param2")] {
-        for_each(catalog, SYSTEM, id, |row| {
-            let host = world.writer(row);
-            out.push(
-                Evidence::new(
-                    Kind::DestinationExecution,
-                    Family::Service,
-                    Act::None,
-                    host,
-                    row.time,
-                    row.reference,
-                    format!(
-                        "service {} did not respond as a service does",
-                        row.get(name)
-                    ),
-                )
-                .weighs(Class::ServiceProcess, 0.1),
-            );
-        });
-    }
+    for_each(catalog, facts::ServiceFailure, |row| {
+        out.push(silent(world, row, row.service_name()));
+    });
+    for_each(catalog, facts::ServiceTimeout, |row| {
+        out.push(silent(world, row, row.service_name()));
+    });
     // From 2.30 on, PsExec leaves its connection's key under the client's name: a claim, like the names of its pipes.
-    for_each(catalog, SYSMON, 11, |row| {
-        let Some(client) = key_file(row.get("TargetFilename")) else {
+    for_each(catalog, facts::FileCreation, |row| {
+        let Some(client) = key_file(row.target_filename()) else {
             return;
         };
         let host = world.writer(row);
@@ -525,17 +516,17 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
     });
     // Sysmon sees the service control manager write the new service's command.
-    for_each(catalog, SYSMON, 13, |row| {
-        let target = row.get("TargetObject");
+    for_each(catalog, facts::RegistryValue, |row| {
+        let target = row.target_object();
         let lower = target.to_lowercase();
         if !lower.ends_with("\\imagepath")
             || !lower.contains("\\services\\")
-            || !base_name(row.get("Image")).eq_ignore_ascii_case("services.exe")
+            || !base_name(row.image()).eq_ignore_ascii_case("services.exe")
         {
             return;
         }
         let name = target.rsplit('\\').nth(1).unwrap_or_default();
-        if !is_remote_tool(name, row.get("Details")) {
+        if !is_remote_tool(name, row.details()) {
             return;
         }
         let host = world.writer(row);
@@ -549,7 +540,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 row.reference,
                 format!(
                     "service {name} written to the registry: {}",
-                    brief(row.get("Details"))
+                    brief(row.details())
                 ),
             )
             .technique(TECHNIQUES)

@@ -8,9 +8,9 @@ use crate::pipes::{admin_path, is_pipe_share, was_refused};
 use crate::programs;
 use crate::signs::sensor::ends;
 use crate::world::World;
-use crabwalk_activity::channel::*;
+use crabwalk_activity::facts;
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number,
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
 };
 use std::collections::BTreeMap;
 
@@ -305,254 +305,248 @@ pub(crate) fn pipe(name: &str) -> Option<Pipe> {
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut collected = Collected::new();
-    for id in [5140_u32, 5145] {
-        for_each(catalog, SECURITY, id, |row| {
-            let share = row.get("ShareName");
-            let target = row.get("RelativeTargetName");
-            let (admin, pipes) = (is_admin_share(share), is_pipe_share(share));
-            let relevant = admin || (pipes && id == 5145);
-            if !relevant {
-                return;
-            }
-            let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
-            let kind = kind_of(name, sid);
-            let host = world.writer(row);
-            // The machine's own account at another address: somebody there acts with this machine's system token.
-            let own = (sid == "S-1-5-18" || world.hosts.is_account_of(name, host))
-                && (admin || target.eq_ignore_ascii_case("svcctl"));
-            let mask = if id == 5145 {
-                number(row.get("AccessMask"))
-            } else {
-                0
-            };
-            let mut src = world.hosts.place(row.get("IpAddress"), host, row.time);
-            // Another machine's account moves if it writes, or comes from an address other than that machine's.
-            let another = kind == AccountKind::Machine
-                && (admin && mask & WRITES != 0
-                    || matches!(src, Place::Host(src) if world.is_elsewhere(name, host, src)));
-            if matches!(kind, AccountKind::Machine | AccountKind::System) && !own && !another {
-                return;
-            }
-            if own {
-                if matches!(src, Place::Host(_)) {
-                    out.push(
-                        Evidence::new(
-                            Kind::DestinationExecution,
-                            Family::Exploit,
-                            Act::Strong,
-                            host,
-                            row.time,
-                            row.reference,
-                            format!(
-                                "the machine's own account came from {} to {share} {target}",
-                                row.get("IpAddress")
-                            ),
-                        )
-                        .technique(&["T1210", "T1021.002"])
-                        .from(src)
-                        .weighs(Class::OwnAccount, 0.3),
-                    );
-                }
-                return;
-            }
-            let attempt = was_refused(row);
-            let logon = number(row.get("SubjectLogonId"));
-            let mut looped = false;
-            if src == Place::Local {
-                // Files that a client's command writes to a share of the machine itself are in the client's session.
-                let client = world
-                    .session(host, logon, row.time)
-                    .and_then(|at| world.sessions.get(at))
-                    .filter(|session| session.is_remote() && session.logon_type == 3);
-                match client {
-                    Some(session) if admin && mask & WRITES != 0 => {
-                        src = session.source;
-                        looped = true;
-                    }
-                    _ => return,
-                }
-            }
-            let user = world.accounts.get(sid, row.get("SubjectDomainName"), name);
-            if !attempt && !looped && admin && is_output_place(share, target) {
-                collected
-                    .entry((host, logon, share_path(share, target)))
-                    .or_default()
-                    .push(Touched {
-                        time: row.time,
-                        mask,
-                        src,
-                        user,
-                        reference: row.reference,
-                    });
-            }
-            let (family, act, techniques, class, weight, claims): (_, _, &[&'static str], _, _, _) =
-                if pipes {
-                    let Some(mut pipe) = pipe(target) else { return };
-                    if kind == AccountKind::Anonymous && pipe.act != Act::Strong {
-                        return;
-                    }
-                    // Machines open each other's pipes all day: it shows how a machine's key is used, not that it is
-                    // stolen.
-                    if another && pipe.act == Act::Weak {
-                        pipe.act = Act::None;
-                    }
-                    (
-                        pipe.family,
-                        pipe.act,
-                        pipe.techniques,
-                        Class::Pipe,
-                        0.15,
-                        pipe.claims,
-                    )
-                } else if kind == AccountKind::Anonymous {
-                    return;
-                } else if let Some((family, techniques)) =
-                    output_of(target).filter(|_| mask & (WRITES | READS | DELETES) != 0)
-                {
-                    (family, Act::Strong, techniques, Class::File, 0.15, None)
-                } else if looped {
-                    (
-                        Family::Smb,
-                        Act::Strong,
-                        &["T1021.002"],
-                        Class::File,
-                        0.15,
-                        None,
-                    )
-                } else if mask & WRITES != 0 && base_name(target).contains('.') {
-                    (
-                        Family::Smb,
-                        Act::Strong,
-                        &["T1021.002", "T1570"],
-                        Class::File,
-                        0.15,
-                        None,
-                    )
-                } else {
-                    (
-                        Family::Smb,
-                        Act::Weak,
-                        &["T1021.002"],
-                        Class::Share,
-                        0.05,
-                        None,
-                    )
-                };
-            let what = match (attempt, pipes, id) {
-                (true, ..) => format!("was refused {share}"),
-                (_, true, _) => format!("opened pipe {target}"),
-                (_, _, 5140) => format!("opened share {share}"),
-                _ if looped => {
-                    format!("a program of the client wrote {target} on its own machine's {share}")
-                }
-                _ if act == Act::Strong && mask & WRITES != 0 => {
-                    format!("wrote {target} on {share}")
-                }
-                _ if act == Act::Strong => format!("collected {target} on {share}"),
-                _ => format!("accessed {target} on {share}"),
-            };
-            let execution = act == Act::Strong;
-            let mut evidence = Evidence::new(
-                if execution {
-                    Kind::DestinationExecution
-                } else {
-                    Kind::DestinationLogon
-                },
-                family,
-                if attempt { Act::Weak } else { act },
-                host,
-                row.time,
-                row.reference,
-                what,
-            )
-            .technique(techniques)
-            .from(src)
-            .used(user)
-            .weighs(class, weight)
-            .in_session(world, logon);
-            evidence.attempt = attempt;
-            if execution && admin {
-                evidence.program = programs::program(&programs::on_share(share, target));
-            }
-            if src == Place::Unknown
-                && let Some(claimed) = claims
-            {
-                evidence.src = world.hosts.place(&claimed, host, row.time);
-            }
-            // The event itself names the authenticated client.
-            if let (Place::Host(_), false) = (src, looped) {
-                let mut named = Evidence::new(
-                    Kind::DestinationLogon,
-                    family,
-                    Act::None,
-                    host,
-                    row.time,
-                    row.reference,
-                    format!("{name} came from {}", row.get("IpAddress")),
-                )
-                .from(src)
-                .used(user)
-                .weighs(Class::Logon, 0.35);
-                named.session = evidence.session;
-                out.push(named);
-            }
-            out.push(evidence);
-        });
-    }
-    outputs(world, &collected, out);
-    // A pipe of a remote execution tool that the kernel's SMB server opened for a client.
-    for id in [17_u32, 18] {
-        for_each(catalog, SYSMON, id, |row| {
-            let name = row.get("PipeName");
-            let by_system = row.get("Image").eq_ignore_ascii_case("System");
-            let Some(pipe) = pipe(name) else { return };
-            if (id == 18 && !by_system) || (pipe.act != Act::Strong && id == 17) {
-                return;
-            }
-            // It matters that a client opened the service's pipe, but what it did through it is unknown.
-            let serves = pipe.act != Act::Strong && pipe.family != Family::Pipe;
-            let host = world.writer(row);
-            let src = pipe.claims.as_deref().map_or(Place::Unknown, |claimed| {
-                world.hosts.place(claimed, host, row.time)
-            });
-            if src == Place::Local {
-                return;
-            }
-            let mut evidence = Evidence::new(
-                Kind::DestinationExecution,
-                pipe.family,
-                if serves || pipe.claims.is_none() && pipe.act == Act::Strong && id == 17 {
-                    Act::None
-                } else {
-                    pipe.act
-                },
-                host,
-                row.time,
-                row.reference,
-                format!(
-                    "{} pipe {name}",
-                    if id == 17 {
-                        "served"
-                    } else {
-                        "a client opened"
-                    }
-                ),
-            )
-            .technique(if serves { &[] } else { pipe.techniques })
-            .from(src)
-            .weighs(Class::Pipe, 0.15);
-            evidence.process = world
-                .process_of_guid(row.get("ProcessGuid"))
-                .filter(|_| !by_system);
-            out.push(evidence);
-        });
-    }
-    // Programs that the SMB server wrote for a client.
-    for_each(catalog, SYSMON, 11, |row| {
-        if !row.get("Image").eq_ignore_ascii_case("System") {
+    for_each(catalog, facts::ShareAccess, |row| {
+        let id = row.event_id;
+        let share = row.share_name();
+        let target = row.relative_target_name();
+        let (admin, pipes) = (is_admin_share(share), is_pipe_share(share));
+        let relevant = admin || (pipes && id == 5145);
+        if !relevant {
             return;
         }
-        let path = row.get("TargetFilename");
+        let (sid, name) = (row.subject_user_sid(), row.subject_user_name());
+        let kind = kind_of(name, sid);
+        let host = world.writer(row);
+        // The machine's own account at another address: somebody there acts with this machine's system token.
+        let own = (sid == "S-1-5-18" || world.hosts.is_account_of(name, host))
+            && (admin || target.eq_ignore_ascii_case("svcctl"));
+        let mask = if id == 5145 { row.access_mask() } else { 0 };
+        let mut src = world.hosts.place(row.ip_address(), host, row.time);
+        // Another machine's account moves if it writes, or comes from an address other than that machine's.
+        let another = kind == AccountKind::Machine
+            && (admin && mask & WRITES != 0
+                || matches!(src, Place::Host(src) if world.is_elsewhere(name, host, src)));
+        if matches!(kind, AccountKind::Machine | AccountKind::System) && !own && !another {
+            return;
+        }
+        if own {
+            if matches!(src, Place::Host(_)) {
+                out.push(
+                    Evidence::new(
+                        Kind::DestinationExecution,
+                        Family::Exploit,
+                        Act::Strong,
+                        host,
+                        row.time,
+                        row.reference,
+                        format!(
+                            "the machine's own account came from {} to {share} {target}",
+                            row.ip_address()
+                        ),
+                    )
+                    .technique(&["T1210", "T1021.002"])
+                    .from(src)
+                    .weighs(Class::OwnAccount, 0.3),
+                );
+            }
+            return;
+        }
+        let attempt = was_refused(row.keywords());
+        let logon = row.subject_logon_id();
+        let mut looped = false;
+        if src == Place::Local {
+            // Files that a client's command writes to a share of the machine itself are in the client's session.
+            let client = world
+                .session(host, logon, row.time)
+                .and_then(|at| world.sessions.get(at))
+                .filter(|session| session.is_remote() && session.logon_type == 3);
+            match client {
+                Some(session) if admin && mask & WRITES != 0 => {
+                    src = session.source;
+                    looped = true;
+                }
+                _ => return,
+            }
+        }
+        let user = world.accounts.get(sid, row.subject_domain_name(), name);
+        if !attempt && !looped && admin && is_output_place(share, target) {
+            collected
+                .entry((host, logon, share_path(share, target)))
+                .or_default()
+                .push(Touched {
+                    time: row.time,
+                    mask,
+                    src,
+                    user,
+                    reference: row.reference,
+                });
+        }
+        let (family, act, techniques, class, weight, claims): (_, _, &[&'static str], _, _, _) =
+            if pipes {
+                let Some(mut pipe) = pipe(target) else { return };
+                if kind == AccountKind::Anonymous && pipe.act != Act::Strong {
+                    return;
+                }
+                // Machines open each other's pipes all day: it shows how a machine's key is used, not that it is
+                // stolen.
+                if another && pipe.act == Act::Weak {
+                    pipe.act = Act::None;
+                }
+                (
+                    pipe.family,
+                    pipe.act,
+                    pipe.techniques,
+                    Class::Pipe,
+                    0.15,
+                    pipe.claims,
+                )
+            } else if kind == AccountKind::Anonymous {
+                return;
+            } else if let Some((family, techniques)) =
+                output_of(target).filter(|_| mask & (WRITES | READS | DELETES) != 0)
+            {
+                (family, Act::Strong, techniques, Class::File, 0.15, None)
+            } else if looped {
+                (
+                    Family::Smb,
+                    Act::Strong,
+                    &["T1021.002"],
+                    Class::File,
+                    0.15,
+                    None,
+                )
+            } else if mask & WRITES != 0 && base_name(target).contains('.') {
+                (
+                    Family::Smb,
+                    Act::Strong,
+                    &["T1021.002", "T1570"],
+                    Class::File,
+                    0.15,
+                    None,
+                )
+            } else {
+                (
+                    Family::Smb,
+                    Act::Weak,
+                    &["T1021.002"],
+                    Class::Share,
+                    0.05,
+                    None,
+                )
+            };
+        let what = match (attempt, pipes, id) {
+            (true, ..) => format!("was refused {share}"),
+            (_, true, _) => format!("opened pipe {target}"),
+            (_, _, 5140) => format!("opened share {share}"),
+            _ if looped => {
+                format!("a program of the client wrote {target} on its own machine's {share}")
+            }
+            _ if act == Act::Strong && mask & WRITES != 0 => {
+                format!("wrote {target} on {share}")
+            }
+            _ if act == Act::Strong => format!("collected {target} on {share}"),
+            _ => format!("accessed {target} on {share}"),
+        };
+        let execution = act == Act::Strong;
+        let mut evidence = Evidence::new(
+            if execution {
+                Kind::DestinationExecution
+            } else {
+                Kind::DestinationLogon
+            },
+            family,
+            if attempt { Act::Weak } else { act },
+            host,
+            row.time,
+            row.reference,
+            what,
+        )
+        .technique(techniques)
+        .from(src)
+        .used(user)
+        .weighs(class, weight)
+        .in_session(world, logon);
+        evidence.attempt = attempt;
+        if execution && admin {
+            evidence.program = programs::program(&programs::on_share(share, target));
+        }
+        if src == Place::Unknown
+            && let Some(claimed) = claims
+        {
+            evidence.src = world.hosts.place(&claimed, host, row.time);
+        }
+        // The event itself names the authenticated client.
+        if let (Place::Host(_), false) = (src, looped) {
+            let mut named = Evidence::new(
+                Kind::DestinationLogon,
+                family,
+                Act::None,
+                host,
+                row.time,
+                row.reference,
+                format!("{name} came from {}", row.ip_address()),
+            )
+            .from(src)
+            .used(user)
+            .weighs(Class::Logon, 0.35);
+            named.session = evidence.session;
+            out.push(named);
+        }
+        out.push(evidence);
+    });
+    outputs(world, &collected, out);
+    // A pipe of a remote execution tool that the kernel's SMB server opened for a client.
+    for_each(catalog, facts::Pipe, |row| {
+        let id = row.event_id;
+        let name = row.pipe_name();
+        let by_system = row.image().eq_ignore_ascii_case("System");
+        let Some(pipe) = pipe(name) else { return };
+        if (id == 18 && !by_system) || (pipe.act != Act::Strong && id == 17) {
+            return;
+        }
+        // It matters that a client opened the service's pipe, but what it did through it is unknown.
+        let serves = pipe.act != Act::Strong && pipe.family != Family::Pipe;
+        let host = world.writer(row);
+        let src = pipe.claims.as_deref().map_or(Place::Unknown, |claimed| {
+            world.hosts.place(claimed, host, row.time)
+        });
+        if src == Place::Local {
+            return;
+        }
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            pipe.family,
+            if serves || pipe.claims.is_none() && pipe.act == Act::Strong && id == 17 {
+                Act::None
+            } else {
+                pipe.act
+            },
+            host,
+            row.time,
+            row.reference,
+            format!(
+                "{} pipe {name}",
+                if id == 17 {
+                    "served"
+                } else {
+                    "a client opened"
+                }
+            ),
+        )
+        .technique(if serves { &[] } else { pipe.techniques })
+        .from(src)
+        .weighs(Class::Pipe, 0.15);
+        evidence.process = world
+            .process_of_guid(row.process_guid())
+            .filter(|_| !by_system);
+        out.push(evidence);
+    });
+    // Programs that the SMB server wrote for a client.
+    for_each(catalog, facts::FileCreation, |row| {
+        if !row.image().eq_ignore_ascii_case("System") {
+            return;
+        }
+        let path = row.target_filename();
         let lower = path.to_lowercase();
         let ends = [
             ".exe", ".dll", ".bat", ".cmd", ".ps1", ".vbs", ".js", ".hta", ".scr", ".lnk", ".sys",
@@ -581,8 +575,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
 /// Administrative shares and files on them that a sensor saw.
 fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, "zeek:smb_mapping", 0, |row| {
-        if !is_admin_share(row.get("path")) {
+    for_each(catalog, facts::ZeekShare, |row| {
+        if !is_admin_share(row.path()) {
             return;
         }
         let Some((src, dst)) = ends(world, row) else {
@@ -596,16 +590,16 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
                 dst,
                 row.time,
                 row.reference,
-                format!("mapped {}", row.get("path")),
+                format!("mapped {}", row.path()),
             )
             .technique(&["T1021.002"])
             .from(src)
-            .used(world.user_of(row))
+            .used(world.user_of(row.uid()))
             .weighs(Class::NetworkShare, 0.3),
         );
     });
-    for_each(catalog, "zeek:smb_files", 0, |row| {
-        if !is_admin_share(row.get("path")) {
+    for_each(catalog, facts::ZeekFile, |row| {
+        if !is_admin_share(row.path()) {
             return;
         }
         let Some((src, dst)) = ends(world, row) else {
@@ -619,16 +613,11 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
                 dst,
                 row.time,
                 row.reference,
-                format!(
-                    "{} {} on {}",
-                    row.get("action"),
-                    row.get("name"),
-                    row.get("path")
-                ),
+                format!("{} {} on {}", row.action(), row.name(), row.path()),
             )
             .technique(&["T1021.002", "T1570"])
             .from(src)
-            .used(world.user_of(row))
+            .used(world.user_of(row.uid()))
             .weighs(Class::NetworkFile, 0.1),
         );
     });

@@ -5,7 +5,7 @@ use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::sensor::ends;
 use crate::world::World;
-use crabwalk_activity::channel::*;
+use crabwalk_activity::facts;
 use crabwalk_activity::{AccountKind, for_each, is_service_logon};
 
 /// SSH.
@@ -158,8 +158,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     syslog(world, out);
     logons(world, out);
     let catalog = world.catalog;
-    for_each(catalog, OPENSSH, 4, |row| {
-        let Some((user, client, method)) = accepted(row.get("payload")) else {
+    for_each(catalog, facts::OpenSshLine, |row| {
+        let Some((user, client, method)) = accepted(row.payload()) else {
             return;
         };
         let host = world.writer(row);
@@ -186,8 +186,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
 /// Logins that a Linux (or other) server of OpenSSH wrote to syslog.
 fn syslog(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, SSHD, 0, |row| {
-        let (action, user, client) = (row.get("action"), row.get("user"), row.get("src_ip"));
+    for_each(catalog, facts::SshLogon, |row| {
+        let (action, user, client) = (row.action(), row.user(), row.src_ip());
         if !matches!(action, "success" | "failure") || user.is_empty() {
             return;
         }
@@ -198,7 +198,7 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
         }
         let account = world.accounts.of_text(user);
         let refused = action == "failure";
-        let method = row.get("auth_method");
+        let method = row.auth_method();
         let mut evidence = Evidence::new(
             Kind::DestinationLogon,
             Family::Ssh,
@@ -210,7 +210,7 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
             if refused {
                 format!("sshd refused {method} of {user}")
             } else {
-                let key = row.get("fingerprint");
+                let key = row.fingerprint();
                 let with = if key.is_empty() {
                     String::new()
                 } else {
@@ -238,8 +238,8 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
 /// Logins that a sensor judged successful.
 fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, "zeek:ssh", 0, |row| {
-        if !matches!(row.get("auth_success"), "T" | "true") {
+    for_each(catalog, facts::ZeekSsh, |row| {
+        if !matches!(row.auth_success(), "T" | "true") {
             return;
         }
         let Some((src, dst)) = ends(world, row) else {

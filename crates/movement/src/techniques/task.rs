@@ -1,6 +1,7 @@
 //! Remote scheduled tasks (T1053.005).
 
-use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number};
+use crabwalk_activity::facts;
+use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of};
 use std::collections::HashMap;
 
 use super::{Call, Shares, Started, Technique, brief, leaves_output, ran};
@@ -8,7 +9,6 @@ use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
 use crate::world::World;
-use crabwalk_activity::channel::*;
 use crabwalk_activity::tasks::actions;
 
 /// Scheduled tasks.
@@ -103,14 +103,14 @@ fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
 fn written(world: &mut World<'_>, out: &mut Sink) {
     const REGISTERS: i64 = 5 * SECOND;
     let catalog = world.catalog;
-    for_each(catalog, SYSMON, 11, |row| {
-        let path = row.get("TargetFilename").to_lowercase();
+    for_each(catalog, facts::FileCreation, |row| {
+        let path = row.target_filename().to_lowercase();
         let Some((_, task)) = path.split_once("\\windows\\system32\\tasks\\") else {
             return;
         };
         // Windows keeps its own tasks in a separate folder, and changes them all day.
         if task.starts_with("microsoft\\")
-            || !base_name(row.get("Image")).eq_ignore_ascii_case("svchost.exe")
+            || !base_name(row.image()).eq_ignore_ascii_case("svchost.exe")
         {
             return;
         }
@@ -150,27 +150,25 @@ fn passing(world: &mut World<'_>, out: &mut Sink) {
     const PASSES: i64 = 30 * SECOND;
     let catalog = world.catalog;
     let mut times: HashMap<(HostId, String), Course> = HashMap::new();
-    for id in [100_u32, 110, 129, 200, 201] {
-        for_each(catalog, TASKS, id, |row| {
-            let task = (world.writer(row), row.get("TaskName").to_lowercase());
-            times.entry(task).or_default().runs.push(row.time);
-        });
-    }
-    for_each(catalog, TASKS, 141, |row| {
-        let task = (world.writer(row), row.get("TaskName").to_lowercase());
+    for_each(catalog, facts::TaskRun, |row| {
+        let task = (world.writer(row), row.task_name().to_lowercase());
+        times.entry(task).or_default().runs.push(row.time);
+    });
+    for_each(catalog, facts::TaskDeletion, |row| {
+        let task = (world.writer(row), row.task_name().to_lowercase());
         times
             .entry(task)
             .or_default()
             .deletions
             .push((row.time, row.reference));
     });
-    for_each(catalog, TASKS, 106, |row| {
+    for_each(catalog, facts::TaskRegistration, |row| {
         let host = world.writer(row);
-        let name = row.get("UserContext");
+        let name = row.user_context();
         if name.is_empty() || kind_of(name, name) != AccountKind::User {
             return;
         }
-        let Some(course) = times.get(&(host, row.get("TaskName").to_lowercase())) else {
+        let Some(course) = times.get(&(host, row.task_name().to_lowercase())) else {
             return;
         };
         let after = |time: i64| (-SECOND..=PASSES).contains(&(time - row.time));
@@ -190,7 +188,7 @@ fn passing(world: &mut World<'_>, out: &mut Sink) {
             row.reference,
             format!(
                 "task {} was registered, run and deleted within seconds",
-                row.get("TaskName")
+                row.task_name()
             ),
         )
         .technique(&["T1053.005"])
@@ -208,16 +206,16 @@ const ASKS: i64 = 300 * SECOND;
 fn clients(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut loaded: HashMap<&str, (i64, u64)> = HashMap::new();
-    for_each(catalog, SYSMON, 7, |row| {
-        let image = base_name(row.get("Image")).to_lowercase();
-        if base_name(row.get("ImageLoaded")).eq_ignore_ascii_case("taskschd.dll")
+    for_each(catalog, facts::ImageLoad, |row| {
+        let image = base_name(row.image()).to_lowercase();
+        if base_name(row.image_loaded()).eq_ignore_ascii_case("taskschd.dll")
             && !matches!(
                 image.as_str(),
                 "svchost.exe" | "taskhostw.exe" | "explorer.exe"
             )
         {
             let first = loaded
-                .entry(row.get("ProcessGuid"))
+                .entry(row.process_guid())
                 .or_insert((row.time, row.reference));
             *first = (*first).min((row.time, row.reference));
         }
@@ -259,82 +257,80 @@ fn clients(world: &mut World<'_>, out: &mut Sink) {
 fn events(world: &mut World<'_>, out: &mut Sink) {
     clients(world, out);
     let catalog = world.catalog;
-    for (id, content, verb) in [
-        (4698_u32, "TaskContent", "registered"),
-        (4702, "TaskContentNew", "changed"),
-    ] {
-        for_each(catalog, SECURITY, id, |row| {
-            let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
-            let host = world.writer(row);
-            let kind = kind_of(name, sid);
-            // Windows registers tasks with the machine's own account; another machine's account came from elsewhere.
-            let another = kind == AccountKind::Machine && !world.hosts.is_account_of(name, host);
-            if kind != AccountKind::User && !another {
-                return;
-            }
-            let locality = row.get("RpcCallClientLocality");
-            let remote = locality == "0" && number(row.get("ClientProcessId")) == 0;
-            if !locality.is_empty() && !remote && number(row.get("ClientProcessId")) != 0 {
-                return;
-            }
-            let user = world.accounts.get(sid, row.get("SubjectDomainName"), name);
-            let text = row.get(content);
-            // atexec writes its output to a temporary file named after the task.
-            let actions: Vec<String> = actions(text).iter().map(ToString::to_string).collect();
-            let tool = leaves_output(&actions.join("\n").to_lowercase());
-            let first = actions.first().map_or("", String::as_str);
-            let mut evidence = Evidence::new(
+    for_each(catalog, facts::TaskAudit, |row| {
+        let verb = match row.event_id {
+            4698 => "registered",
+            4702 => "changed",
+            _ => return,
+        };
+        let (sid, name) = (row.subject_user_sid(), row.subject_user_name());
+        let host = world.writer(row);
+        let kind = kind_of(name, sid);
+        // Windows registers tasks with the machine's own account; another machine's account came from elsewhere.
+        let another = kind == AccountKind::Machine && !world.hosts.is_account_of(name, host);
+        if kind != AccountKind::User && !another {
+            return;
+        }
+        let locality = row.rpc_call_client_locality();
+        let remote = locality == "0" && row.client_process_id() == 0;
+        if !locality.is_empty() && !remote && row.client_process_id() != 0 {
+            return;
+        }
+        let user = world.accounts.get(sid, row.subject_domain_name(), name);
+        let text = row.task_content();
+        // atexec writes its output to a temporary file named after the task.
+        let actions: Vec<String> = actions(text).iter().map(ToString::to_string).collect();
+        let tool = leaves_output(&actions.join("\n").to_lowercase());
+        let first = actions.first().map_or("", String::as_str);
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Task,
+            Act::Strong,
+            host,
+            row.time,
+            row.reference,
+            format!("task {} {verb}: {}", row.task_name(), brief(first)),
+        )
+        .technique(&["T1053.005"])
+        .used(user)
+        .weighs(Class::Task, if remote || tool { 0.3 } else { 0.15 })
+        .in_session(world, row.subject_logon_id());
+        evidence.program = program(first);
+        let session_is_remote = evidence
+            .session
+            .and_then(|at| world.sessions.get(at))
+            .is_some_and(|session| session.is_remote());
+        if !remote && !tool && !session_is_remote {
+            evidence.act = Act::Weak;
+        }
+        if remote && evidence.src == Place::Local {
+            evidence.src = Place::Unknown;
+        }
+        if another && !session_is_remote {
+            return;
+        }
+        out.push(evidence);
+    });
+    for_each(catalog, facts::TaskChange, |row| {
+        let host = world.writer(row);
+        let name = row.by();
+        if row.event_id == 141 || name.is_empty() || kind_of(name, name) != AccountKind::User {
+            return;
+        }
+        let account = world.accounts.of_text(name);
+        out.push(
+            Evidence::new(
                 Kind::DestinationExecution,
                 Family::Task,
-                Act::Strong,
+                Act::None,
                 host,
                 row.time,
                 row.reference,
-                format!("task {} {verb}: {}", row.get("TaskName"), brief(first)),
+                format!("task {} registered", row.task_name()),
             )
             .technique(&["T1053.005"])
-            .used(user)
-            .weighs(Class::Task, if remote || tool { 0.3 } else { 0.15 })
-            .in_session(world, number(row.get("SubjectLogonId")));
-            evidence.program = program(first);
-            let session_is_remote = evidence
-                .session
-                .and_then(|at| world.sessions.get(at))
-                .is_some_and(|session| session.is_remote());
-            if !remote && !tool && !session_is_remote {
-                evidence.act = Act::Weak;
-            }
-            if remote && evidence.src == Place::Local {
-                evidence.src = Place::Unknown;
-            }
-            if another && !session_is_remote {
-                return;
-            }
-            out.push(evidence);
-        });
-    }
-    for (id, user) in [(106_u32, "UserContext"), (140, "UserName")] {
-        for_each(catalog, TASKS, id, |row| {
-            let host = world.writer(row);
-            let name = row.get(user);
-            if name.is_empty() || kind_of(name, name) != AccountKind::User {
-                return;
-            }
-            let account = world.accounts.of_text(name);
-            out.push(
-                Evidence::new(
-                    Kind::DestinationExecution,
-                    Family::Task,
-                    Act::None,
-                    host,
-                    row.time,
-                    row.reference,
-                    format!("task {} registered", row.get("TaskName")),
-                )
-                .technique(&["T1053.005"])
-                .used(account)
-                .weighs(Class::Task, 0.15),
-            );
-        });
-    }
+            .used(account)
+            .weighs(Class::Task, 0.15),
+        );
+    });
 }

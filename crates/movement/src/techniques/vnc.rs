@@ -4,6 +4,7 @@ use super::Technique;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::sensor::ends;
 use crate::world::World;
+use crabwalk_activity::facts;
 use crabwalk_activity::for_each;
 
 /// VNC.
@@ -30,8 +31,8 @@ impl Technique for Vnc {
 /// Desktops that admitted the client.
 fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, "zeek:rfb", 0, |row| {
-        if !matches!(row.get("auth"), "T" | "true") {
+    for_each(catalog, facts::ZeekRfb, |row| {
+        if !matches!(row.auth(), "T" | "true") {
             return;
         }
         let Some((src, dst)) = ends(world, row) else {

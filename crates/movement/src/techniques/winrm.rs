@@ -7,7 +7,7 @@ use crate::programs::program;
 use crate::signs::sensor::ends;
 use crate::signs::usual::told;
 use crate::world::World;
-use crabwalk_activity::channel::*;
+use crabwalk_activity::facts;
 use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of};
 use std::collections::BTreeMap;
 
@@ -102,17 +102,17 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     connections(world, out);
-    for_each(catalog, WINRM, 91, |row| {
-        let uri = row.get("resourceUri");
+    for_each(catalog, facts::WinRmShell, |row| {
+        let uri = row.resource_uri();
         // Event forwarding uses subscriptions, not shells. The payload is UTF-16 in hex.
         if uri.contains("EventCollector")
             || uri.contains("Subscription")
-            || row.get("EventPayload").contains("4500760065006E007400")
+            || row.event_payload().contains("4500760065006E007400")
         {
             return;
         }
         let host = world.writer(row);
-        let sid = row.get("UserID");
+        let sid = row.user_id();
         if kind_of("", sid) != AccountKind::User {
             return;
         }
@@ -133,8 +133,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         );
     });
     remoting(world, out);
-    for_each(catalog, WINRM, 169, |row| {
-        let name = row.get("username");
+    for_each(catalog, facts::WinRmLogon, |row| {
+        let name = row.user_name();
         if kind_of(name, "") != AccountKind::User {
             return;
         }
@@ -150,7 +150,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 row.reference,
                 format!(
                     "WinRM authenticated {name} by {}",
-                    row.get("authenticationMechanism")
+                    row.authentication_mechanism()
                 ),
             )
             .technique(TECHNIQUES)
@@ -158,15 +158,15 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(Class::WinrmLogon, 0.15),
         );
     });
-    for_each(catalog, WINRM, 6, |row| {
+    for_each(catalog, facts::WinRmSession, |row| {
         let host = world.writer(row);
-        let connection = row.get("connection");
+        let connection = row.connection();
         let target = connection.split('/').next().unwrap_or(connection);
         let target = target.split(':').next().unwrap_or(target);
         let Place::Host(dst) = world.hosts.place(target, host, row.time) else {
             return;
         };
-        let actor = world.accounts.of_text(row.get("UserID"));
+        let actor = world.accounts.of_text(row.user_id());
         out.push(
             Evidence::new(
                 Kind::Source,
@@ -190,9 +190,9 @@ fn remoting(world: &mut World<'_>, out: &mut Sink) {
     /// Pipelines of one session follow each other; one of them is enough.
     const SESSION: i64 = 300 * SECOND;
     let catalog = world.catalog;
-    for_each(catalog, POWERSHELL_ENGINE, 400, |row| {
+    for_each(catalog, facts::PowerShellStart, |row| {
         let engine = (0..4)
-            .map(|n| row.nth("Data", n))
+            .map(|n| row.data(n))
             .find(|text| text.contains("HostApplication="))
             .unwrap_or_default()
             .to_lowercase();
@@ -215,10 +215,10 @@ fn remoting(world: &mut World<'_>, out: &mut Sink) {
         );
     });
     let mut last: BTreeMap<(HostId, String), i64> = BTreeMap::new();
-    for_each(catalog, POWERSHELL, 4103, |row| {
-        let sid = row.get("UserID");
+    for_each(catalog, facts::PowerShellCommand, |row| {
+        let sid = row.user_id();
         if !row
-            .get("ContextInfo")
+            .context_info()
             .to_lowercase()
             .contains("wsmprovhost.exe")
             || kind_of("", sid) != AccountKind::User
@@ -306,8 +306,8 @@ fn connections(world: &mut World<'_>, out: &mut Sink) {
 /// Requests to WS-Management that a sensor saw.
 fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    for_each(catalog, "zeek:http", 0, |row| {
-        let uri = row.get("uri").to_lowercase();
+    for_each(catalog, facts::ZeekHttp, |row| {
+        let uri = row.uri().to_lowercase();
         if !uri.starts_with("/wsman") || uri.contains("subscriptionmanager") {
             return;
         }
@@ -322,11 +322,11 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
                 dst,
                 row.time,
                 row.reference,
-                format!("{} {}", row.get("method"), row.get("uri")),
+                format!("{} {}", row.method(), row.uri()),
             )
             .technique(&["T1021.006"])
             .from(src)
-            .used(world.user_of(row))
+            .used(world.user_of(row.uid()))
             .weighs(Class::NetworkSession, 0.35),
         );
     });

@@ -1,12 +1,12 @@
 //! Windows Management Instrumentation (T1047, T1546.003).
 
+use crabwalk_activity::facts;
 use std::collections::HashMap;
 
 use super::{Call, Shares, Started, Technique, brief, ran};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
-use crabwalk_activity::channel::*;
 use crabwalk_activity::{
     AccountId, AccountKind, Place, SECOND, base_name, for_each, is_service_logon,
 };
@@ -188,71 +188,68 @@ fn registry(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     // What each provider host loaded, if logged.
     let mut loads: HashMap<&str, bool> = HashMap::new();
-    for_each(catalog, SYSMON, 7, |row| {
-        if base_name(row.get("Image")).eq_ignore_ascii_case("wmiprvse.exe") {
-            *loads.entry(row.get("ProcessGuid")).or_default() |=
-                base_name(row.get("ImageLoaded")).eq_ignore_ascii_case("stdprov.dll");
+    for_each(catalog, facts::ImageLoad, |row| {
+        if base_name(row.image()).eq_ignore_ascii_case("wmiprvse.exe") {
+            *loads.entry(row.process_guid()).or_default() |=
+                base_name(row.image_loaded()).eq_ignore_ascii_case("stdprov.dll");
         }
     });
-    for id in [12_u32, 13] {
-        for_each(catalog, SYSMON, id, |row| {
-            let target = row.get("TargetObject");
-            if !base_name(row.get("Image")).eq_ignore_ascii_case("wmiprvse.exe")
-                || target.to_lowercase().contains("\\microsoft\\wbem")
-                || loads.get(row.get("ProcessGuid")) == Some(&false)
-            {
-                return;
-            }
-            let host = world.writer(row);
-            let clients =
-                world.clients_between(host, &[135], row.time - CALLED.0, row.time + CALLED.1);
-            let client = match (clients.len(), clients.into_iter().next()) {
-                (1, Some((src, connection))) => world
-                    .connections
-                    .get(connection)
-                    .map(|one| (Place::Host(src), one.reference, None)),
-                (0, _) => super::only_client(world, host, row.time).and_then(|at| {
-                    let session = world.sessions.get(at)?;
-                    Some((session.source, session.reference, Some(at)))
-                }),
-                _ => None,
-            };
-            let Some((src, reference, session)) = client else {
-                return;
-            };
-            let mut evidence = Evidence::new(
-                Kind::DestinationExecution,
-                Family::Wmi,
-                Act::Strong,
-                host,
-                row.time,
-                row.reference,
-                format!("WMI wrote {} for a client", brief(target)),
-            )
-            .technique(&["T1047", "T1112"])
-            .technique(super::registry::purpose(target))
-            .from(src)
-            .weighs(Class::Registry, 0.25);
-            evidence.refs.push(reference);
-            evidence.session = session;
-            if let Some(session) = session.and_then(|at| world.sessions.get(at)) {
-                evidence.take_session(session);
-            }
-            out.push(evidence);
-        });
-    }
+    for_each(catalog, facts::RegistryEvent, |row| {
+        let target = row.target_object();
+        if !base_name(row.image()).eq_ignore_ascii_case("wmiprvse.exe")
+            || target.to_lowercase().contains("\\microsoft\\wbem")
+            || loads.get(row.process_guid()) == Some(&false)
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let clients = world.clients_between(host, &[135], row.time - CALLED.0, row.time + CALLED.1);
+        let client = match (clients.len(), clients.into_iter().next()) {
+            (1, Some((src, connection))) => world
+                .connections
+                .get(connection)
+                .map(|one| (Place::Host(src), one.reference, None)),
+            (0, _) => super::only_client(world, host, row.time).and_then(|at| {
+                let session = world.sessions.get(at)?;
+                Some((session.source, session.reference, Some(at)))
+            }),
+            _ => None,
+        };
+        let Some((src, reference, session)) = client else {
+            return;
+        };
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Wmi,
+            Act::Strong,
+            host,
+            row.time,
+            row.reference,
+            format!("WMI wrote {} for a client", brief(target)),
+        )
+        .technique(&["T1047", "T1112"])
+        .technique(super::registry::purpose(target))
+        .from(src)
+        .weighs(Class::Registry, 0.25);
+        evidence.refs.push(reference);
+        evidence.session = session;
+        if let Some(session) = session.and_then(|at| world.sessions.get(at)) {
+            evidence.take_session(session);
+        }
+        out.push(evidence);
+    });
 }
 
 fn events(world: &mut World<'_>, out: &mut Sink) {
     registry(world, out);
     let catalog = world.catalog;
-    for_each(catalog, WMI, 5858, |row| {
+    for_each(catalog, facts::WmiFailure, |row| {
         let host = world.writer(row);
-        let src = world.hosts.place(row.get("ClientMachine"), host, row.time);
+        let src = world.hosts.place(row.client_machine(), host, row.time);
         if !matches!(src, Place::Host(_)) {
             return;
         }
-        let user = world.accounts.of_text(row.get("User"));
+        let user = world.accounts.of_text(row.user());
         out.push(
             Evidence::new(
                 Kind::DestinationExecution,
@@ -263,8 +260,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 row.reference,
                 format!(
                     "WMI operation from {}: {}",
-                    row.get("ClientMachine"),
-                    brief(row.get("Operation"))
+                    row.client_machine(),
+                    brief(row.operation())
                 ),
             )
             .technique(&["T1047"])
@@ -275,8 +272,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     });
     // The service's own log of a subscription that runs programs. It does not name the creator: only somebody who has
     // just come from elsewhere makes it a movement.
-    for_each(catalog, WMI, 5861, |row| {
-        let text = format!("{} {}", row.get("CONSUMER"), row.get("PossibleCause")).to_lowercase();
+    for_each(catalog, facts::WmiSubscription, |row| {
+        let text = format!("{} {}", row.consumer(), row.possible_cause()).to_lowercase();
         if !text.contains("commandlineeventconsumer") && !text.contains("activescripteventconsumer")
         {
             return;
@@ -293,7 +290,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 host,
                 row.time,
                 row.reference,
-                format!("WMI subscription created: {}", brief(row.get("CONSUMER"))),
+                format!("WMI subscription created: {}", brief(row.consumer())),
             )
             .technique(&["T1047", "T1546.003"])
             .weighs(Class::WmiSubscription, 0.15),
@@ -301,9 +298,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     });
     let canonical = world.accounts.canonical();
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
-    for_each(catalog, SYSMON, 20, |row| {
+    for_each(catalog, facts::WmiConsumer, |row| {
         let host = world.writer(row);
-        let user = world.accounts.of_text(row.get("User"));
+        let user = world.accounts.of_text(row.user());
         // Whoever has just come over the network, and is here in no other way, created it from there.
         let (mut from_elsewhere, mut here) = (false, false);
         for (_, session) in world.sessions_between(host, row.time - CAME, row.time + SECOND) {
@@ -312,7 +309,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 here |= session.logon_type != 0 && !session.is_remote();
             }
         }
-        let created = row.get("Operation").eq_ignore_ascii_case("created");
+        let created = row.operation().eq_ignore_ascii_case("created");
         out.push(
             Evidence::new(
                 Kind::DestinationExecution,
@@ -327,8 +324,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 row.reference,
                 format!(
                     "WMI event consumer {} {}",
-                    row.get("Name"),
-                    row.get("Operation").to_lowercase()
+                    row.name(),
+                    row.operation().to_lowercase()
                 ),
             )
             .technique(&["T1047", "T1546.003"])

@@ -8,7 +8,6 @@ use crabwalk_events::assets::Assets;
 use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_hunt::Conclusion;
 use crabwalk_movement::{Budget, Movement, analyse, demand};
-use crabwalk_sources::collect::All;
 use crabwalk_testing::Events;
 use crabwalk_testing::scene::AT;
 
@@ -96,8 +95,7 @@ fn concluded(catalog: &MemoryCatalog, assets: &Assets) -> (Movement, Relations) 
 
 /// The case of events, with dossiers of all hosts that it names.
 pub fn case(events: &Events) -> Case {
-    let wanted = All::of([demand(), crabwalk_activity::dossier::demand()]);
-    let catalog = events.catalog_of(&wanted);
+    let catalog = events.catalog_of(demand());
     let outcome = Outcome {
         coverage: catalog.coverage().to_vec(),
         ..Outcome::default()
