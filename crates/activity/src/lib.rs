@@ -54,7 +54,7 @@ pub use identity::{
     Account, AccountId, AccountKind, Accounts, Host, HostId, Hosts, Place, address, kind_of, short,
 };
 pub use kerberos::{is_certificate, is_refused, ports_of_class, service_of};
-pub use processes::Process;
+pub use processes::{Process, ProcessKey};
 pub use row::{Clocks, Log, Row, Tables, for_each};
-pub use sessions::{OPEN, Package, Session, is_service_logon, logon_time};
+pub use sessions::{OPEN, Package, Session, SessionKey, is_service_logon, logon_time};
 pub use text::{SECOND, base_name, given, number, qualified};

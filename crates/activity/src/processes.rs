@@ -2,6 +2,19 @@
 
 use crate::identity::{AccountId, HostId};
 
+/// Which process: one that can be written down, stored, and found again beside processes of other days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessKey {
+    /// When it started: numbers are used again.
+    pub time: i64,
+    /// Where it ran.
+    pub host: HostId,
+    /// Its number there.
+    pub pid: u64,
+    /// The event that shows it: two logs may tell of one start.
+    pub reference: u64,
+}
+
 /// A started process.
 #[derive(Debug, Clone)]
 pub struct Process<'a> {
@@ -45,4 +58,16 @@ pub struct Process<'a> {
     pub sysmon: bool,
     /// Identifies the event ([`crabwalk_events::Catalog::resolve`]).
     pub reference: u64,
+}
+
+impl Process<'_> {
+    /// Which process it is.
+    pub fn key(&self) -> ProcessKey {
+        ProcessKey {
+            time: self.time,
+            host: self.host,
+            pid: self.pid,
+            reference: self.reference,
+        }
+    }
 }

@@ -51,6 +51,19 @@ impl Package {
 /// The end of a session without a logged logoff.
 pub const OPEN: i64 = i64::MAX;
 
+/// Which session: one that can be written down, stored, and found again beside sessions of other days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey {
+    /// When it began: Windows gives its number again after a restart.
+    pub time: i64,
+    /// Where it was opened.
+    pub host: HostId,
+    /// Its number there.
+    pub logon_id: u64,
+    /// The event that shows it: some logs give several sessions no number.
+    pub reference: u64,
+}
+
 /// One logon on one host. There may be millions, so it holds no text.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -97,6 +110,16 @@ pub struct Session {
 }
 
 impl Session {
+    /// Which session it is.
+    pub fn key(&self) -> SessionKey {
+        SessionKey {
+            time: self.time,
+            host: self.host,
+            logon_id: self.logon_id,
+            reference: self.reference,
+        }
+    }
+
     /// Whether somebody on another machine opened it.
     pub fn is_remote(&self) -> bool {
         match self.source {

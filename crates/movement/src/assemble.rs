@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place, SECOND, base_name};
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Package, Place, ProcessKey, SECOND, Session, SessionKey,
+    base_name,
+};
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
 use crate::history::Moved;
@@ -36,9 +39,9 @@ pub(crate) struct Draft {
     pub attempt: bool,
     pub tunnel: bool,
     pub evidence: Vec<Evidence>,
-    pub sessions: BTreeSet<usize>,
-    pub processes: BTreeSet<usize>,
-    pub source_processes: BTreeSet<usize>,
+    pub sessions: BTreeSet<SessionKey>,
+    pub processes: BTreeSet<ProcessKey>,
+    pub source_processes: BTreeSet<ProcessKey>,
     /// Paths of the programs that arrived at the destination.
     pub programs: BTreeSet<String>,
     /// Paths of the programs that acted on the source.
@@ -109,6 +112,18 @@ impl Draft {
         self.source_programs.extend(evidence.source_program.clone());
         self.source_logons.extend(evidence.source_logon);
         self.evidence.push(evidence);
+    }
+
+    /// Where the processes lie that ran for it on the destination.
+    pub fn processes_in(&self, world: &World<'_>) -> Vec<usize> {
+        let all = self.processes.iter();
+        all.filter_map(|key| world.process_at(key)).collect()
+    }
+
+    /// Where the processes lie that performed it on the source.
+    pub fn source_processes_in(&self, world: &World<'_>) -> Vec<usize> {
+        let all = self.source_processes.iter();
+        all.filter_map(|key| world.process_at(key)).collect()
     }
 
     /// Microseconds between the draft and a time.
@@ -228,21 +243,21 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
     // An event without a LogonId names the caller; the session is the one the caller has open.
     let unlogged = one
         .session
-        .and_then(|at| world.sessions.get(at))
+        .and_then(|key| world.session_of(&key))
         .is_none_or(|session| session.logon_type == 0);
     if unlogged
         && let Some(used) = one.used
         && let Some(at) = world.open_remote_session(one.dst, used, standing, one.time)
         && let Some(session) = world.sessions.get(at)
     {
-        one.session = Some(at);
+        one.session = Some(session.key());
         one.src = session.source;
     }
     if one.src != Place::Unknown {
         return;
     }
-    if let Some(at) = one.session
-        && find_client(world, one, at, standing)
+    if let Some(session) = one.session.and_then(|key| world.session_of(&key))
+        && find_client(world, one, session, standing)
     {
         return;
     }
@@ -274,14 +289,14 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
         {
             one.src = Place::Host(src);
             one.used = account;
-            one.session = Some(at);
+            one.session = world.session_key(at);
             return;
         }
     }
     let ports = one.family.ports();
     let begun = one
         .session
-        .and_then(|at| world.sessions.get(at))
+        .and_then(|key| world.session_of(&key))
         .map(|session| session.time)
         .or(one.connected)
         .unwrap_or(one.time);
@@ -312,14 +327,11 @@ const MANAGEMENT: &[u16] = &[5985, 5986];
 fn find_client(
     world: &World<'_>,
     one: &mut Evidence,
-    at: usize,
+    session: &Session,
     standing: &dyn Fn(AccountId) -> AccountId,
 ) -> bool {
     /// Default lifetime of a ticket.
     const TICKET: i64 = 10 * 3600 * SECOND;
-    let Some(session) = world.sessions.get(at) else {
-        return false;
-    };
     if session.logon_type != 3 || session.ip.is_some() || session.source != Place::Unknown {
         return false;
     }
@@ -644,7 +656,7 @@ fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountI
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     // Logons of the same client and account at about that time.
     if let Some(src) = hop.src {
-        let found: Vec<usize> = world
+        let found: Vec<SessionKey> = world
             .sessions_between(hop.dst, hop.first - 30 * SECOND, hop.last + 5 * SECOND)
             .filter(|(_, session)| {
                 session.is_remote()
@@ -657,15 +669,15 @@ fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountI
                         _ => true,
                     }
             })
-            .map(|(at, _)| at)
+            .map(|(_, session)| session.key())
             .take(16)
             .collect();
         hop.sessions.extend(found);
     }
-    let sessions: Vec<usize> = hop.sessions.iter().copied().take(32).collect();
+    let sessions: Vec<SessionKey> = hop.sessions.iter().copied().take(32).collect();
     let mut added = Vec::new();
-    for at in sessions {
-        let Some(session) = world.sessions.get(at) else {
+    for key in sessions {
+        let Some(session) = world.session_of(&key) else {
             continue;
         };
         if hop.used.is_none() {
@@ -766,7 +778,7 @@ fn connection_witness(
             "" | "system" | "svchost.exe" | "lsass.exe" | "services.exe" | "wmiprvse.exe"
         );
         evidence.actor = one.user.filter(|id| world.accounts.is_user(*id) || !serves);
-        evidence.source_process = world.process_of_guid(one.process_guid);
+        evidence.source_process = world.process_key(world.process_of_guid(one.process_guid));
         evidence.source_program = program(one.image);
     }
     evidence
@@ -784,7 +796,7 @@ fn confidence(world: &World<'_>, hop: &Draft) -> f64 {
         .evidence
         .iter()
         .filter(|one| one.act == Act::Strong)
-        .filter_map(|one| world.sessions.get(one.session?))
+        .filter_map(|one| world.session_of(&one.session?))
         .any(|session| session.logon_type != 0);
     if hop.act < Act::Strong {
         sum = sum.min(0.29);

@@ -173,14 +173,15 @@ fn own_events(world: &World<'_>, draft: &Draft) -> Vec<u64> {
     let mut all: Vec<u64> = draft
         .sessions
         .iter()
-        .filter_map(|at| world.sessions.get(*at))
+        .filter_map(|key| world.session_of(key))
         .map(|session| session.reference)
         .collect();
-    let mut programs: BTreeSet<usize> = draft.processes.clone();
-    for start in &draft.processes {
+    let own = draft.processes_in(world);
+    let mut programs: BTreeSet<usize> = own.iter().copied().collect();
+    for start in own {
         programs.extend(
             world
-                .descendants(*start, MOST_PROCESSES)
+                .descendants(start, MOST_PROCESSES)
                 .into_iter()
                 .map(|(at, _)| at),
         );
@@ -188,7 +189,7 @@ fn own_events(world: &World<'_>, draft: &Draft) -> Vec<u64> {
     let logons: BTreeSet<u64> = draft
         .sessions
         .iter()
-        .filter_map(|at| world.sessions.get(*at))
+        .filter_map(|key| world.session_of(key))
         .map(|session| session.logon_id)
         .filter(|id| *id != 0 && !is_service_logon(*id))
         .collect();
@@ -201,8 +202,8 @@ fn own_events(world: &World<'_>, draft: &Draft) -> Vec<u64> {
                 .take(MOST_PROCESSES),
         );
     }
-    for start in &draft.source_processes {
-        let mut at = Some(*start);
+    for start in draft.source_processes_in(world) {
+        let mut at = Some(start);
         // Trees are shallow; a damaged log must not cause an endless loop.
         for _ in 0..16 {
             let Some(own) = at.filter(|own| programs.insert(*own)) else {

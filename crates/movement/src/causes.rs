@@ -18,7 +18,7 @@ pub(crate) fn went_on(world: &World<'_>, one: &Draft, hop: &Draft) -> bool {
     let started: BTreeSet<String> = hop
         .source_processes
         .iter()
-        .filter_map(|at| program(world.processes.get(*at)?.image))
+        .filter_map(|key| program(world.process_of(key)?.image))
         .collect();
     one.programs
         .iter()

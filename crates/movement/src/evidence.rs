@@ -3,7 +3,7 @@
 pub(crate) use crate::family::Family;
 use crate::words::Sentence;
 use crate::world::World;
-use crabwalk_activity::{AccountId, HostId, Place, Session};
+use crabwalk_activity::{AccountId, HostId, Place, ProcessKey, Session, SessionKey};
 use serde::{Deserialize, Serialize};
 
 /// Who witnessed a movement.
@@ -165,7 +165,8 @@ pub(crate) enum Act {
     Strong,
 }
 
-/// The statement of one record about a movement.
+/// The statement of one record about a movement. It refers to sessions and processes by key, so that the evidence of a
+/// day can be kept without the day.
 #[derive(Debug, Clone)]
 pub(crate) struct Evidence {
     pub kind: Kind,
@@ -184,11 +185,14 @@ pub(crate) struct Evidence {
     pub actor: Option<AccountId>,
     pub used: Option<AccountId>,
     pub effective: Option<AccountId>,
-    pub session: Option<usize>,
+    /// The session on the destination.
+    pub session: Option<SessionKey>,
     /// LogonId of the session on the source that did it.
     pub source_logon: Option<u64>,
-    pub source_process: Option<usize>,
-    pub process: Option<usize>,
+    /// The process on the source that did it.
+    pub source_process: Option<ProcessKey>,
+    /// The process on the destination that it started.
+    pub process: Option<ProcessKey>,
     /// Path of the program that arrived at the destination ([`crate::programs::program`]).
     pub program: Option<String>,
     /// The same for the program that acted on the source.
@@ -271,8 +275,9 @@ impl Evidence {
 
     /// Joins the session of a LogonId.
     pub fn in_session(mut self, world: &World<'_>, logon_id: u64) -> Self {
-        self.session = world.session(self.dst, logon_id, self.time);
-        if let Some(session) = self.session.and_then(|at| world.sessions.get(at)) {
+        let session = world.session(self.dst, logon_id, self.time);
+        if let Some(session) = session.and_then(|at| world.sessions.get(at)) {
+            self.session = Some(session.key());
             self.take_session(session);
         }
         self

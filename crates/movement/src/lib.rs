@@ -487,11 +487,10 @@ pub fn analyse(
 fn programs(world: &World<'_>, hop: &assemble::Draft, canonical: &[AccountId]) -> Vec<Ran> {
     // By index: in chronological order.
     let mut all: BTreeMap<usize, usize> = BTreeMap::new();
-    for start in &hop.processes {
-        all.insert(*start, 0);
-    }
-    for start in &hop.processes {
-        for (at, depth) in world.descendants(*start, MOST_PROCESSES) {
+    let own = hop.processes_in(world);
+    all.extend(own.iter().map(|start| (*start, 0)));
+    for start in own {
+        for (at, depth) in world.descendants(start, MOST_PROCESSES) {
             let known = all.entry(at).or_insert(depth);
             *known = (*known).min(depth);
         }

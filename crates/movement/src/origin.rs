@@ -393,7 +393,7 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
     let times: Vec<i64> = hop
         .sessions
         .iter()
-        .filter_map(|at| world.sessions.get(*at))
+        .filter_map(|key| world.session_of(key))
         .filter(|session| session.package == Package::Ntlm)
         .map(|session| session.time)
         .take(8)
@@ -454,7 +454,7 @@ fn other_credentials(
         .chain(
             hop.source_processes
                 .iter()
-                .filter_map(|at| world.processes.get(*at))
+                .filter_map(|key| world.process_of(key))
                 .map(|one| one.logon_id),
         )
         .filter(|id| !is_service_logon(*id))
@@ -695,7 +695,7 @@ fn certificate(
 /// Somebody acted for the account by delegation. Services do so every day; an account that does it on few days may have
 /// granted itself the right.
 fn delegated(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
-    let sessions = hop.sessions.iter().filter_map(|at| world.sessions.get(*at));
+    let sessions = hop.sessions.iter().filter_map(|key| world.session_of(key));
     let Some(session) = sessions.clone().find(|one| one.delegated) else {
         return;
     };
@@ -747,7 +747,7 @@ fn silver(
     let session = hop
         .sessions
         .iter()
-        .filter_map(|at| world.sessions.get(*at))
+        .filter_map(|key| world.session_of(key))
         .find(|one| {
             one.logon_type == 3
                 && one.package == Package::Kerberos
@@ -809,7 +809,7 @@ fn relayed(world: &World<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
     if hop.act < Act::Strong {
         return;
     }
-    let mut sessions = hop.sessions.iter().filter_map(|at| world.sessions.get(*at));
+    let mut sessions = hop.sessions.iter().filter_map(|key| world.session_of(key));
     let Some((session, claimed)) = sessions.find_map(|one| {
         let claimed = one.claimed?;
         let src = one.from()?;

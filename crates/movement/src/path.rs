@@ -170,13 +170,13 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
         for from in &candidates {
             let Some(one) = hops.get(*from) else { continue };
             let by_process = one
-                .processes
+                .processes_in(world)
                 .iter()
                 .any(|process| ancestors.contains(process));
             let logons: BTreeSet<u64> = one
                 .sessions
                 .iter()
-                .filter_map(|at| world.sessions.get(*at))
+                .filter_map(|key| world.session_of(key))
                 .flat_map(|session| [session.logon_id, session.linked])
                 .filter(|id| !crabwalk_activity::is_service_logon(*id))
                 .collect();
@@ -231,7 +231,7 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
 fn was_there(world: &World<'_>, hop: &Draft, time: i64) -> bool {
     hop.sessions
         .iter()
-        .filter_map(|at| world.sessions.get(*at))
+        .filter_map(|key| world.session_of(key))
         .any(|session| {
             // A network session ends with its request, and does not show who is present.
             let end = if session.end == crabwalk_activity::OPEN || session.logon_type == 3 {
@@ -246,7 +246,7 @@ fn was_there(world: &World<'_>, hop: &Draft, time: i64) -> bool {
 fn source_process_logons(world: &World<'_>, hop: &Draft) -> BTreeSet<u64> {
     hop.source_processes
         .iter()
-        .filter_map(|at| world.processes.get(*at).map(|one| one.logon_id))
+        .filter_map(|key| world.process_of(key).map(|one| one.logon_id))
         .filter(|id| !crabwalk_activity::is_service_logon(*id))
         .collect()
 }
@@ -254,8 +254,8 @@ fn source_process_logons(world: &World<'_>, hop: &Draft) -> BTreeSet<u64> {
 /// The programs that performed a hop on its source, and their parents.
 fn ancestors(world: &World<'_>, hop: &Draft) -> BTreeSet<usize> {
     let mut all = BTreeSet::new();
-    for start in &hop.source_processes {
-        let mut at = *start;
+    for start in hop.source_processes_in(world) {
+        let mut at = start;
         // Trees are shallow; a damaged log must not cause an endless loop.
         for _ in 0..64 {
             if !all.insert(at) {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Activity;
 use crate::identity::{AccountId, HostId};
-use crate::processes::Process;
+use crate::processes::{Process, ProcessKey};
 use crate::row::for_each;
 use crate::sessions::{is_service_logon, logon_time};
 use crate::text::{SECOND, base_name, number};
@@ -279,6 +279,27 @@ impl<'a> Activity<'a> {
         let name = base_name(one.parent_image);
         let is_same = |parent: &Process<'a>| base_name(parent.image).eq_ignore_ascii_case(name);
         (name.is_empty() || self.processes.get(parent).is_some_and(is_same)).then_some(parent)
+    }
+
+    /// Where a process lies in [`processes`](Self::processes).
+    pub fn process_at(&self, key: &ProcessKey) -> Option<usize> {
+        let order = |one: &Process<'_>| (one.time, one.host, one.pid);
+        let own = (key.time, key.host, key.pid);
+        let start = self.processes.partition_point(|one| order(one) < own);
+        let same = self.processes.get(start..)?.iter();
+        let mut same = same.take_while(|one| order(one) == own);
+        same.position(|one| one.reference == key.reference)
+            .map(|place| start + place)
+    }
+
+    /// The process with a key.
+    pub fn process_of(&self, key: &ProcessKey) -> Option<&Process<'a>> {
+        self.processes.get(self.process_at(key)?)
+    }
+
+    /// The key of a process at a place in [`processes`](Self::processes).
+    pub fn process_key(&self, at: impl Into<Option<usize>>) -> Option<ProcessKey> {
+        self.processes.get(at.into()?).map(Process::key)
     }
 
     /// Processes started on a host within a span of time.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::Activity;
 use crate::identity::{AccountId, AccountKind, HostId, Place, address, kind_of};
 use crate::row::{count, for_each};
-use crate::sessions::{OPEN, Package, Session, is_service_logon};
+use crate::sessions::{OPEN, Package, Session, SessionKey, is_service_logon};
 use crate::text::{SECOND, base_name, given};
 
 /// The session with a LogonId on a host at a time, by the common clock.
@@ -323,6 +323,27 @@ impl<'a> Activity<'a> {
             logon_id,
             time,
         )
+    }
+
+    /// Where a session lies in [`sessions`](Self::sessions).
+    pub fn session_at(&self, key: &SessionKey) -> Option<usize> {
+        let order = |one: &Session| (one.time, one.host, one.logon_id);
+        let own = (key.time, key.host, key.logon_id);
+        let start = self.sessions.partition_point(|one| order(one) < own);
+        let same = self.sessions.get(start..)?.iter();
+        let mut same = same.take_while(|one| order(one) == own);
+        same.position(|one| one.reference == key.reference)
+            .map(|place| start + place)
+    }
+
+    /// The session with a key.
+    pub fn session_of(&self, key: &SessionKey) -> Option<&Session> {
+        self.sessions.get(self.session_at(key)?)
+    }
+
+    /// The key of a session at a place in [`sessions`](Self::sessions).
+    pub fn session_key(&self, at: impl Into<Option<usize>>) -> Option<SessionKey> {
+        self.sessions.get(at.into()?).map(Session::key)
     }
 
     /// Sessions of a host, by time.

@@ -392,7 +392,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         .actor(user)
         .used(used)
         .weighs(Class::Client, 0.15);
-        evidence.source_process = Some(started.at);
+        evidence.source_process = world.process_key(started.at);
         evidence.source_logon = Some(logon);
         out.push(evidence);
     }
@@ -462,7 +462,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .weighs(Class::ExplicitCredentials, 0.1);
         evidence.source_logon = Some(row.subject_logon_id());
         evidence.source_program = program(row.process_name());
-        evidence.source_process = world.process_of_pid(host, row.process_id(), row.time);
+        evidence.source_process =
+            world.process_key(world.process_of_pid(host, row.process_id(), row.time));
         out.push(evidence);
     });
     for_each(catalog, facts::PowerShellCommand, |row| {

@@ -379,7 +379,7 @@ fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
         let mut evidence = used(world, process.host, &written, process.reference, what)
             .technique(&["T1570"])
             .effective(process.user.filter(|_| process.own_session));
-        evidence.process = Some(at);
+        evidence.process = world.process_key(at);
         out.push(evidence);
     }
 }
@@ -408,7 +408,7 @@ fn loaded(world: &mut World<'_>, files: &mut Files, out: &mut Sink) {
         let mut evidence = used(world, host, &written, row.reference, what)
             .technique(&["T1574.001"])
             .effective(user);
-        evidence.process = world.process_of_guid(row.process_guid());
+        evidence.process = world.process_key(world.process_of_guid(row.process_guid()));
         out.push(evidence);
     });
 }

@@ -70,7 +70,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .from(Place::Host(src))
             .used(Some(account))
             .weighs(Class::Logon, 0.2);
-            evidence.session = Some(at);
+            evidence.session = world.session_key(at);
             out.push(evidence);
         }
     }

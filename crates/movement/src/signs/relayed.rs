@@ -140,7 +140,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             evidence
                 .refs
                 .extend(coercion.map(|(_, reference)| *reference));
-            evidence.session = Some(at);
+            evidence.session = world.session_key(at);
             out.push(evidence);
         }
     }

@@ -156,7 +156,7 @@ fn for_another(world: &World<'_>, started: &Started, out: &mut Sink) {
     .technique(TECHNIQUES)
     .effective(user)
     .weighs(Class::Execution, 0.15);
-    evidence.process = Some(started.at);
+    evidence.process = world.process_key(started.at);
     out.push(evidence);
 }
 
@@ -207,7 +207,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     };
     let remote = evidence
         .session
-        .and_then(|at| world.sessions.get(at))
+        .and_then(|key| world.session_of(&key))
         .is_some_and(|session| session.is_remote());
     if system {
         evidence.act = Act::None;
@@ -366,9 +366,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .from(one.src)
         .effective(one.user)
         .weighs(Class::ObjectConnection, 0.3);
-        evidence.process = process;
+        evidence.process = world.process_key(process);
         if let Some(session) = session {
-            evidence.session = Some(session);
+            evidence.session = world.session_key(session);
             evidence.used = world
                 .sessions
                 .get(session)

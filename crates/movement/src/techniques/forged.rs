@@ -96,7 +96,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .from(session.source)
         .used(session.account)
         .weighs(Class::Identity, 0.15);
-        evidence.session = Some(at);
+        evidence.session = world.session_key(at);
         out.push(evidence);
     }
 }

@@ -229,7 +229,7 @@ pub(crate) fn ran(
     .in_session(world, process.logon_id);
     evidence.weight = 0.15;
     evidence.class = Class::Execution;
-    evidence.process = Some(at);
+    evidence.process = world.process_key(at);
     // The session is not in the logs, but Sysmon records when it began.
     if evidence.session.is_none() && !is_service_logon(process.logon_id) {
         evidence.used = process.user;

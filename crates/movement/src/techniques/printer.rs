@@ -121,8 +121,9 @@ impl Caller {
         evidence.refs.push(self.reference);
         evidence.src = self.src;
         evidence.used = self.used;
-        evidence.session = world.session(evidence.dst, self.logon_id, evidence.time);
-        if let Some(session) = evidence.session.and_then(|at| world.sessions.get(at)) {
+        evidence.session =
+            world.session_key(world.session(evidence.dst, self.logon_id, evidence.time));
+        if let Some(session) = evidence.session.and_then(|key| world.session_of(&key)) {
             evidence.take_session(session);
         }
     }

@@ -90,7 +90,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
         .used(process.user)
         .effective(process.user)
         .weighs(Class::Execution, 0.2);
-        evidence.process = Some(started.at);
+        evidence.process = world.process_key(started.at);
         out.push(evidence);
         return;
     }
@@ -116,7 +116,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     )
     .technique(&["T1563.002"])
     .weighs(Class::Takeover, 0.15);
-    evidence.process = Some(started.at);
+    evidence.process = world.process_key(started.at);
     out.push(evidence);
 }
 
@@ -153,7 +153,7 @@ fn shadow(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     .from(Place::Host(host))
     .actor(user)
     .weighs(Class::Shadow, 0.15);
-    evidence.source_process = Some(started.at);
+    evidence.source_process = world.process_key(started.at);
     evidence.source_logon = Some(logon);
     out.push(evidence);
 }
@@ -278,7 +278,8 @@ fn desktops(world: &World<'_>, out: &mut Sink) {
         .from(src)
         .used(Some(user))
         .weighs(Class::RdpSession, 0.3);
-        evidence.session = world.session(process.host, process.logon_id, process.time);
+        evidence.session =
+            world.session_key(world.session(process.host, process.logon_id, process.time));
         out.push(evidence);
     }
 }
@@ -334,7 +335,7 @@ fn typed(world: &mut World<'_>, out: &mut Sink) {
         .used(user)
         .effective(user)
         .weighs(Class::Execution, 0.25);
-        evidence.process = started.map(|(at, ..)| at);
+        evidence.process = started.and_then(|(at, ..)| world.process_key(at));
         out.push(evidence);
     });
 }
@@ -486,7 +487,7 @@ fn remembered(world: &mut World<'_>, out: &mut Sink) {
         .actor(actor)
         .used(used)
         .weighs(Class::ClientUser, 0.2);
-        evidence.source_process = world.process_of_guid(row.process_guid());
+        evidence.source_process = world.process_key(world.process_of_guid(row.process_guid()));
         out.push(evidence);
     });
 }
@@ -658,7 +659,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         if session.restricted {
             evidence.techniques.push("T1550.002");
         }
-        evidence.session = Some(at);
+        evidence.session = world.session_key(at);
         let client = session.ip.map(|ip| ip.to_string()).unwrap_or_default();
         logon(world, out, evidence, &client);
     }
@@ -925,7 +926,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .weighs(Class::Connection, 0.1);
         if !one.inbound {
             evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
-            evidence.source_process = world.process_of_guid(one.process_guid);
+            evidence.source_process = world.process_key(world.process_of_guid(one.process_guid));
             evidence.source_program = crate::programs::program(one.image);
         }
         out.push(evidence);
@@ -974,7 +975,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .actor(actor)
         .used(used)
         .weighs(Class::Client, 0.15);
-        evidence.source_process = Some(at);
+        evidence.source_process = world.process_key(at);
         evidence.source_logon = Some(logon);
         out.push(evidence);
     });

@@ -118,7 +118,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .used(client.user.filter(|id| world.accounts.is_user(*id)))
             .weighs(Class::Relay, 0.4);
             evidence.refs.push(one.reference);
-            evidence.process = world.process_of_guid(one.process_guid);
+            evidence.process = world.process_key(world.process_of_guid(one.process_guid));
             out.push(evidence);
         }
     }
@@ -229,6 +229,6 @@ fn proxy(
     .from(Place::Host(host))
     .actor(actor)
     .weighs(Class::Proxy, 0.2);
-    evidence.source_process = process;
+    evidence.source_process = world.process_key(process);
     out.push(evidence);
 }

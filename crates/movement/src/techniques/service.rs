@@ -9,7 +9,7 @@ use crate::world::World;
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
 };
-use crabwalk_activity::{Row, facts};
+use crabwalk_activity::{Row, SessionKey, facts};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Remote services.
@@ -117,7 +117,7 @@ const ASKED: (i64, i64) = (10 * SECOND, 3 * SECOND);
 /// A client of the service control manager.
 struct Caller {
     src: Place,
-    session: Option<usize>,
+    session: Option<SessionKey>,
     used: Option<AccountId>,
     reference: u64,
 }
@@ -128,7 +128,7 @@ impl Caller {
         evidence.src = self.src;
         evidence.used = self.used;
         evidence.session = self.session;
-        if let Some(session) = self.session.and_then(|at| world.sessions.get(at)) {
+        if let Some(session) = self.session.and_then(|key| world.session_of(&key)) {
             evidence.take_session(session);
         }
     }
@@ -147,7 +147,7 @@ fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
         .opened_between(host, "svcctl", from, time + SECOND)
         .map(|one| Caller {
             src: one.src,
-            session: world.session(host, one.logon_id, one.time),
+            session: world.session_key(world.session(host, one.logon_id, one.time)),
             used: one.used,
             reference: one.reference,
         })
@@ -175,7 +175,7 @@ fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
         }
         callers.push(Caller {
             src: one.src,
-            session: session.map(|(at, _)| at),
+            session: session.map(|(_, session)| session.key()),
             used: session.and_then(|(_, session)| session.account),
             reference: one.reference,
         });
@@ -362,7 +362,7 @@ fn borrowed(world: &mut World<'_>, out: &mut Sink) {
             .technique(&["T1543.003"])
             .weighs(Class::Service, 0.25);
             evidence.refs.push(*second);
-            evidence.process = started;
+            evidence.process = world.process_key(started);
             if let Some(user) = started.and_then(|at| world.processes.get(at)?.user) {
                 evidence.effective = Some(user);
             }

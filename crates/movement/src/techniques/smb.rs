@@ -536,9 +536,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .technique(if serves { &[] } else { pipe.techniques })
         .from(src)
         .weighs(Class::Pipe, 0.15);
-        evidence.process = world
-            .process_of_guid(row.process_guid())
-            .filter(|_| !by_system);
+        if !by_system {
+            evidence.process = world.process_key(world.process_of_guid(row.process_guid()));
+        }
         out.push(evidence);
     });
     // Programs that the SMB server wrote for a client.

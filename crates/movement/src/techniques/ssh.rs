@@ -149,7 +149,7 @@ fn logons(world: &World<'_>, out: &mut Sink) {
         .from(session.source)
         .used(session.account)
         .weighs(Class::Logon, 0.45);
-        evidence.session = Some(at);
+        evidence.session = world.session_key(at);
         out.push(evidence);
     }
 }

@@ -249,7 +249,7 @@ fn clients(world: &mut World<'_>, out: &mut Sink) {
         .actor(one.user.filter(|id| world.accounts.is_user(*id)))
         .weighs(Class::Client, 0.15);
         evidence.refs.push(*reference);
-        evidence.source_process = world.process_of_guid(one.process_guid);
+        evidence.source_process = world.process_key(world.process_of_guid(one.process_guid));
         out.push(evidence);
     }
 }
@@ -298,7 +298,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         evidence.program = program(first);
         let session_is_remote = evidence
             .session
-            .and_then(|at| world.sessions.get(at))
+            .and_then(|key| world.session_of(&key))
             .is_some_and(|session| session.is_remote());
         if !remote && !tool && !session_is_remote {
             evidence.act = Act::Weak;

@@ -295,7 +295,7 @@ fn connections(world: &mut World<'_>, out: &mut Sink) {
             .from(one.src)
             .actor(one.user.filter(|id| world.accounts.is_user(*id)))
             .weighs(Class::Connection, 0.15);
-            evidence.source_process = world.process_of_guid(one.process_guid);
+            evidence.source_process = world.process_key(world.process_of_guid(one.process_guid));
             evidence.source_program = program(one.image);
             out.push(evidence);
         }

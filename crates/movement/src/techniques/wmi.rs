@@ -158,12 +158,12 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
         && let Some(at) = super::only_client(world, host, time)
         && let Some(session) = world.sessions.get(at)
     {
-        evidence.session = Some(at);
+        evidence.session = world.session_key(at);
         evidence.take_session(session);
     }
     let remote = evidence
         .session
-        .and_then(|at| world.sessions.get(at))
+        .and_then(|key| world.session_of(&key))
         // A session that began for exactly this program is a client's, even if its logon was not logged.
         .is_some_and(|session| {
             session.is_remote() || session.logon_type == 0 && time - session.time <= BEGUN
@@ -232,7 +232,7 @@ fn registry(world: &mut World<'_>, out: &mut Sink) {
         .from(src)
         .weighs(Class::Registry, 0.25);
         evidence.refs.push(reference);
-        evidence.session = session;
+        evidence.session = world.session_key(session);
         if let Some(session) = session.and_then(|at| world.sessions.get(at)) {
             evidence.take_session(session);
         }

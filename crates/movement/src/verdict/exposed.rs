@@ -59,7 +59,8 @@ impl Seen<'_, '_> {
             .iter()
             .zip(self.hops)
             .filter(|(_, hop)| is_intruders(hop))
-            .flat_map(|(draft, _)| draft.sessions.iter().copied())
+            .flat_map(|(draft, _)| &draft.sessions)
+            .filter_map(|key| self.world.session_at(key))
             .collect();
         let mut reached: HashMap<HostId, Vec<(&Draft, &Hop)>> = HashMap::new();
         for (draft, hop) in self.drafts.iter().zip(self.hops) {
@@ -120,7 +121,7 @@ impl Seen<'_, '_> {
             || draft
                 .sessions
                 .iter()
-                .filter_map(|at| self.world.sessions.get(*at))
+                .filter_map(|key| self.world.session_of(key))
                 .any(|session| session.elevated)
     }
 
