@@ -6,6 +6,7 @@ use crabwalk_events::{Assets, EventType, MemoryCatalog};
 use crabwalk_spl::commands::Tstats;
 use crabwalk_spl::syntax::ast::{AggregationArgument, SearchExpr, Span};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Readers, Search};
+use crabwalk_vocabulary::Family;
 
 use crate::content::Content;
 use crate::detection::Detection;
@@ -146,7 +147,7 @@ fn check_one(
     let windows = read.iter().any(|one| one.is_windows());
     let of_logs: Vec<&EventType> = read
         .into_iter()
-        .filter(|one| !one.channel.starts_with("stash:") && (one.is_windows() || !windows))
+        .filter(|one| !matches!(one.family(), Family::Stash(_)) && (one.is_windows() || !windows))
         .collect();
     // A clause that matches nearly everything does not reveal where its events come from.
     let first: Vec<&EventType> = of_logs

@@ -8,9 +8,9 @@ use crabwalk_events::{Catalog, CatalogError, EventType};
 use crabwalk_sources::collect::{Coverage, HOST};
 use crabwalk_sources::pack::Texts;
 use crabwalk_spl::{Knowledge, Readers, Search};
-use crabwalk_vocabulary::Origin;
 pub use crabwalk_vocabulary::host_key;
 use crabwalk_vocabulary::text::list;
+use crabwalk_vocabulary::{Family, Origin};
 
 use crate::detection::Detection;
 use crate::logging::{Logging, Writers};
@@ -197,7 +197,7 @@ fn needs(
             let needed = |candidates: &BTreeSet<EventType>| -> BTreeSet<EventType> {
                 candidates
                     .iter()
-                    .filter(|one| !one.channel.starts_with("stash:") && reader.reads(one))
+                    .filter(|one| !matches!(one.family(), Family::Stash(_)) && reader.reads(one))
                     .cloned()
                     .collect()
             };

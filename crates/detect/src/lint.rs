@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use crabwalk_events::{EventType, TypeMapping};
-use crabwalk_spl::commands::{
-    self, Bin, Convert, Eval, Eventstats, Regex, Stats, Streamstats, Tstats, Where,
-};
 use crabwalk_spl::syntax::ast::{
-    BinaryOp, CommandKind, CompareOp, Expr, ExprKind, Pipeline, SearchExpr, Span,
+    BinaryOp, Command, CompareOp, Expr, ExprKind, Pipeline, SearchExpr, Span,
 };
 use crabwalk_spl::syntax::command::Part;
+use crabwalk_spl::syntax::effect::Effect;
 use crabwalk_spl::syntax::parse_expr;
 use crabwalk_spl::{Diagnostic, Knowledge, Search};
 
@@ -61,25 +59,22 @@ pub(crate) fn lint(search: &Search, read: &[&EventType], knowledge: &Knowledge) 
         let mut made: BTreeSet<String> = BTreeSet::new();
         for command in &pipeline.commands {
             let kind = &command.kind;
-            if let Some(commands::Search(expr)) = kind.of() {
-                precedence_in_clause(expr, search.text(), &mut found);
-            } else if let Some(tstats) = kind.of::<Tstats>() {
-                if let Some(filter) = &tstats.filter {
-                    precedence_in_clause(filter, search.text(), &mut found);
+            for part in kind.parts() {
+                if let Part::Clause(expr) = part {
+                    precedence_in_clause(expr, search.text(), &mut found);
                 }
-            } else if let Some(Where(expr)) = kind.of() {
+            }
+            if let Some(Part::Expression(expr)) = kind.condition() {
                 precedence_in_where(expr, search.text(), &mut found);
                 compared_by_case(expr, &made, &mut found);
-            } else if let Some(Eval(assignments)) = kind.of() {
-                made.extend(assignments.iter().map(|(name, _)| name.text.clone()));
-            } else if let CommandKind::Whole(command, arguments) = kind {
-                let renamed = (command.reads)(arguments).renamed;
-                let renamed = renamed
-                    .into_iter()
-                    .filter(|(from, _)| made.contains(&from.text));
-                let renamed: Vec<String> = renamed.map(|(_, to)| to.text).collect();
-                made.extend(renamed);
             }
+            made.extend(kind.assigned().iter().map(|name| name.text.clone()));
+            let renamed = Effect::of(kind).renamed.into_iter();
+            let renamed: Vec<String> = renamed
+                .filter(|(from, _)| made.contains(&from.text))
+                .map(|(_, to)| to.text)
+                .collect();
+            made.extend(renamed);
         }
     }
     found.dedup_by(|a, b| a.span == b.span && a.message == b.message);
@@ -96,8 +91,8 @@ fn null_groups(
     found: &mut Vec<Diagnostic>,
 ) {
     let mut commands = search.pipeline().commands.iter();
-    let first = commands.next().and_then(|one| one.kind.of());
-    let Some(commands::Search(first)) = first else {
+    let first = commands.next().and_then(|first| first.kind.condition());
+    let Some(Part::Clause(first)) = first else {
         return;
     };
     // Fields that have a value here, or about which nothing is known any more.
@@ -105,43 +100,25 @@ fn null_groups(
     asked_for(first, &mut present);
     for command in commands {
         let kind = &command.kind;
-        if let Some(commands::Search(expr)) = kind.of() {
-            asked_for(expr, &mut present);
-        } else if let Some(Where(expr)) = kind.of() {
-            fields_of(expr, &mut present);
-        } else if let Some(Eval(assignments)) = kind.of() {
-            present.extend(assignments.iter().map(|(name, _)| name.text.clone()));
-        } else if let CommandKind::Whole(command, arguments) = kind {
-            let reading = (command.reads)(arguments);
-            // Fields may come from anywhere, or may all be filled.
-            if reading.ends || reading.adds_rows || reading.makes_any || reading.fills_all {
-                return;
-            }
-            present.extend(reading.renamed.into_iter().map(|(_, to)| to.text));
-            present.extend(reading.makes);
-            present.extend(reading.fills);
-        } else if let Some(bin) = kind.of::<Bin>() {
-            present.extend(bin.output.iter().map(|name| name.text.clone()));
-        } else if let Some(stats) = kind.of::<Stats>() {
-            groups(stats, &present, read, knowledge, found);
-            return;
-        } else if !keeps_groups(kind) {
-            // Fields may come from anywhere.
+        if !kind.groups().is_empty() {
+            groups(command, &present, read, knowledge, found);
             return;
         }
+        match kind.condition() {
+            Some(Part::Clause(expr)) => asked_for(expr, &mut present),
+            Some(Part::Expression(expr)) => fields_of(expr, &mut present),
+            _ => {}
+        }
+        let effect = Effect::of(kind);
+        if effect.opaque {
+            return;
+        }
+        present.extend(effect.gives);
     }
 }
 
-/// Whether a command leaves the fields alone by which rows are grouped behind it.
-fn keeps_groups(kind: &CommandKind) -> bool {
-    kind.of::<Convert>().is_some()
-        || kind.of::<Eventstats>().is_some()
-        || kind.of::<Streamstats>().is_some()
-        || kind.of::<Regex>().is_some()
-}
-
 fn groups(
-    stats: &Stats,
+    command: &Command,
     present: &BTreeSet<String>,
     read: &[&EventType],
     knowledge: &Knowledge,
@@ -161,7 +138,7 @@ fn groups(
         "dest",
         "signature_id",
     ];
-    for by in &stats.by {
+    for by in command.kind.groups() {
         let name = by.field.text.as_str();
         if name.contains('*') || ALWAYS.contains(&name) || present.contains(name) {
             continue;
@@ -190,7 +167,11 @@ fn groups(
         }
         found.push(
             Diagnostic::new(
-                format!("`stats` drops rows without `{name}`: {}", why.join("; ")),
+                format!(
+                    "`{}` drops rows without `{name}`: {}",
+                    command.name,
+                    why.join("; ")
+                ),
                 by.field.span,
             )
             .with_help(format!("put `fillnull value=\"unknown\" {name}` before it")),

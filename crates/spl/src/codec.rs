@@ -50,8 +50,8 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, Place};
+use crate::resources::Resources;
 use crate::search::{Search, SearchError};
-use crate::session::Session;
 
 /// Maximum nesting of a plan's nodes and expressions. A parsed search has at most 100 commands and nests 150 deep;
 /// `DataFusion` may nest the expressions of several commands.
@@ -121,7 +121,7 @@ pub enum CodecError {
 #[derive(Clone)]
 pub struct Codec {
     catalog: Arc<dyn Catalog>,
-    session: Arc<Session>,
+    resources: Arc<Resources>,
 }
 
 impl fmt::Debug for Codec {
@@ -185,7 +185,7 @@ impl Codec {
             },
             TableName::Lookup { name, content_hash } => {
                 let table = self
-                    .session
+                    .resources
                     .table(name, *content_hash)
                     .map_err(DataFusionError::Plan)?;
                 Ok(Arc::new(crate::tables::rows(&table, *content_hash)?))
@@ -360,7 +360,7 @@ impl PhysicalExtensionCodec for Codec {
     }
 }
 
-// The session has SPL's functions; these are DataFusion's own.
+// The registry has SPL's functions; these are DataFusion's own.
 
 fn scalar_function(name: &str) -> Result<Arc<ScalarUDF>> {
     let all = datafusion::functions::all_default_functions();
@@ -659,7 +659,7 @@ impl Engine {
     pub fn codec(&self) -> Codec {
         Codec {
             catalog: Arc::clone(&self.catalog),
-            session: Arc::clone(&self.session),
+            resources: Arc::clone(&self.resources),
         }
     }
 
@@ -709,7 +709,7 @@ impl Engine {
     pub fn travelling(self, form: Form) -> Self {
         let reader = Self::new(
             Arc::clone(&self.catalog),
-            Arc::clone(&self.session.knowledge),
+            Arc::clone(&self.resources.knowledge),
             self.options,
         );
         let travel = Travel {
@@ -730,7 +730,7 @@ struct Travel {
 
 impl Travel {
     fn share_lookups(&self) {
-        let written = self.writer.session.stored.lock();
+        let written = self.writer.resources.stored.lock();
         for table in written.unwrap_or_else(PoisonError::into_inner).values() {
             self.reader.store_lookup(Arc::clone(table));
         }

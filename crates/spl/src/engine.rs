@@ -24,8 +24,8 @@ use futures::future::BoxFuture;
 use crate::column::EvalContext;
 use crate::knowledge::Knowledge;
 use crate::plan::{Glances, MOST_ROWS, Planned, Planner, Staged, Step, TypeInfos};
+use crate::resources::{Resources, lookup_name};
 use crate::search::{Search, SearchError};
-use crate::session::{Session, lookup_name};
 use crate::syntax::Diagnostic;
 use crate::value::display_values;
 
@@ -60,7 +60,7 @@ pub(crate) trait Place: Send + Sync {
 /// Plans and runs searches over one run's events.
 pub struct Engine {
     pub(crate) catalog: Arc<dyn Catalog>,
-    pub(crate) session: Arc<Session>,
+    pub(crate) resources: Arc<Resources>,
     pub(crate) options: EngineOptions,
     types: TypeInfos,
     pub(crate) datafusion: SessionContext,
@@ -96,9 +96,9 @@ impl Engine {
             .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
             .build_arc()
             .unwrap_or_default();
-        let session = Arc::new(Session::new(knowledge));
+        let resources = Arc::new(Resources::new(knowledge));
         let state = SessionStateBuilder::new()
-            .with_scalar_functions(crate::ops::scalar_functions(&session))
+            .with_scalar_functions(crate::ops::scalar_functions(&resources))
             .with_aggregate_functions(crate::aggregates::functions().collect())
             .with_runtime_env(runtime)
             .with_config(config)
@@ -112,7 +112,7 @@ impl Engine {
             .build();
         Self {
             catalog,
-            session,
+            resources,
             options,
             place: None,
             types: TypeInfos::default(),
@@ -138,7 +138,7 @@ impl Engine {
     /// The lookups that this engine's searches have written with `outputlookup`, by name without `.csv`. Later searches
     /// of the same engine see them; nothing is written to disk.
     pub fn stored_lookups(&self) -> BTreeMap<String, Arc<LookupTable>> {
-        self.session
+        self.resources
             .stored
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -148,7 +148,7 @@ impl Engine {
     /// Sets a lookup as `outputlookup` does, for instance one written by an earlier run.
     pub fn store_lookup(&self, table: Arc<LookupTable>) {
         let name = lookup_name(&table.definition.name).to_owned();
-        self.session
+        self.resources
             .stored
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -176,7 +176,7 @@ impl Engine {
     fn planner(&self) -> Planner<'_> {
         Planner::new(
             self.catalog.as_ref(),
-            &self.session,
+            &self.resources,
             &self.types,
             EvalContext {
                 now: self.options.now,
@@ -228,14 +228,14 @@ impl Engine {
             if let Some(output) = &pending.output {
                 let name = lookup_name(&output.lookup.text);
                 let mut stored = self
-                    .session
+                    .resources
                     .stored
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
                 let before = stored
                     .get(name)
-                    .or_else(|| self.session.knowledge.lookups.get(name))
-                    .or_else(|| self.session.knowledge.lookups.get(&output.lookup.text))
+                    .or_else(|| self.resources.knowledge.lookups.get(name))
+                    .or_else(|| self.resources.knowledge.lookups.get(&output.lookup.text))
                     .cloned();
                 let table = stage.store(output, before.as_deref());
                 stored.insert(name.to_owned(), Arc::new(table));

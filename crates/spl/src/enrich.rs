@@ -12,15 +12,13 @@ use crate::column::Typed;
 use crate::column::list_type;
 use crate::knowledge::{Knowledge, Locations};
 use crate::ops::{Answer, Args, Call, CallError, Entry, Prepared, call_knowing, fixed};
-use crate::session::{Index, Session};
+use crate::resources::{LookupIndex, Resources};
 
 pub(crate) const FUNCTIONS: &[Entry] = &[ENRICH, LOOKUP, IPLOCATION];
 
-fn session<'a>(call: &Call<'a>) -> Result<&'a Arc<Session>, CallError> {
-    call.session.ok_or_else(|| {
-        CallError::Arguments(
-            "lookups, assets and locations are there in the session of an engine only".to_owned(),
-        )
+fn resources<'a>(call: &Call<'a>) -> Result<&'a Arc<Resources>, CallError> {
+    call.resources.ok_or_else(|| {
+        CallError::Arguments("lookups, assets and locations are known to an engine only".to_owned())
     })
 }
 
@@ -28,7 +26,7 @@ const ENRICH: Entry = Entry {
     name: "spl_enrich",
     prepare: |call| {
         let (identity, attribute, hash): (bool, String, u64) = call.fixed(0)?;
-        let knowledge = Arc::clone(&session(call)?.knowledge);
+        let knowledge = Arc::clone(&resources(call)?.knowledge);
         if entities(&knowledge, identity).content_hash() != hash {
             return Err(CallError::Arguments(
                 "the assets and identities on this machine are others than where the search was planned: give both the same files"
@@ -59,9 +57,9 @@ const LOOKUP: Entry = Entry {
     name: "spl_lookup",
     prepare: |call| {
         let (name, hash, keys, output): (String, u64, Vec<String>, String) = call.fixed(0)?;
-        let session = session(call)?;
-        let table = session.table(&name, hash).map_err(CallError::Arguments)?;
-        let index = session.index(&table, hash, &keys);
+        let resources = resources(call)?;
+        let table = resources.table(&name, hash).map_err(CallError::Arguments)?;
+        let index = resources.index(&table, hash, &keys);
         let column = table.columns.iter().position(|name| *name == output);
         Ok(Prepared::rows(found_type(&table), move |args| {
             looked_up(&index, keys.len(), column, args)
@@ -73,7 +71,7 @@ const IPLOCATION: Entry = Entry {
     name: "spl_iplocation",
     prepare: |call| {
         let (field, hash): (String, u64) = call.fixed(0)?;
-        let locations = session(call)?
+        let locations = resources(call)?
             .locations(hash)
             .map_err(CallError::Arguments)?;
         Ok(Prepared::rows(DataType::Utf8, move |args| {
@@ -102,25 +100,25 @@ fn attribute_type(attribute: &str) -> DataType {
 
 /// What is known about the entity that a field names.
 pub(crate) fn enrich(
-    session: &Arc<Session>,
+    resources: &Arc<Resources>,
     entity: Typed,
     identity: bool,
     attribute: &str,
 ) -> Typed {
-    let hash = entities(&session.knowledge, identity).content_hash();
+    let hash = entities(&resources.knowledge, identity).content_hash();
     let args = vec![fixed(&(identity, attribute, hash)), entity.expr];
-    call_knowing(session, &ENRICH, attribute_type(attribute), args)
+    call_knowing(resources, &ENRICH, attribute_type(attribute), args)
 }
 
 /// The location of an address: a field of [`Locations`].
 pub(crate) fn location(
-    session: &Arc<Session>,
+    resources: &Arc<Resources>,
     locations: &dyn Locations,
     address: Expr,
     field: &str,
 ) -> Expr {
     let args = vec![fixed(&(field, locations.content_hash())), address];
-    call_knowing(session, &IPLOCATION, DataType::Utf8, args).expr
+    call_knowing(resources, &IPLOCATION, DataType::Utf8, args).expr
 }
 
 fn found_type(table: &LookupTable) -> DataType {
@@ -133,19 +131,19 @@ fn found_type(table: &LookupTable) -> DataType {
 
 /// A column of the lookup rows that match the event.
 pub(crate) fn lookup(
-    session: &Arc<Session>,
+    resources: &Arc<Resources>,
     table: &Arc<LookupTable>,
     keys: &[String],
     values: Vec<Typed>,
     output: &str,
 ) -> Typed {
-    let hash = session.add_table(table);
+    let hash = resources.add_table(table);
     let mut args = vec![fixed(&(&table.definition.name, hash, keys, output))];
     args.extend(values.into_iter().map(|typed| typed.expr));
-    call_knowing(session, &LOOKUP, found_type(table), args)
+    call_knowing(resources, &LOOKUP, found_type(table), args)
 }
 
-fn looked_up(index: &Index, count: usize, column: Option<usize>, args: &Args<'_>) -> Answer {
+fn looked_up(index: &LookupIndex, count: usize, column: Option<usize>, args: &Args<'_>) -> Answer {
     let table = index.table();
     let values: Vec<_> = (0..count).map(|at| args.values(at + 1)).collect();
     let mut found = Vec::new();

@@ -13,7 +13,7 @@ use crate::column::{is_list, is_number, list_type, null_is_false, null_text};
 use crate::convert::{cast_to, coalesce, common_type};
 use crate::functions::matcher::Matcher;
 use crate::functions::terms::Term;
-use crate::functions::{Plan, Unplanned, call_function, check_arity, constant};
+use crate::functions::{Implementation, Unplanned, call_function, check_arity, constant};
 use crate::ops::{Answer, Args, Call, CallError, Entry, Prepared, call, fixed, text_condition};
 use crate::syntax::ast::{self, BinaryOp, CompareOp, ExprKind, Span};
 use crate::value::number_of;
@@ -180,8 +180,8 @@ pub fn plan_expr(expr: &ast::Expr, fields: &dyn Fields, context: &EvalContext) -
                 fields,
                 context,
             };
-            match crate::functions::find(name).map(|function| function.plan) {
-                Some(Plan::Whole(planned)) => {
+            match crate::functions::find(name).map(|function| function.implementation) {
+                Some(Implementation::Whole(planned)) => {
                     check_arity(name, args.len()).map_err(|error| error.at(*name_span))?;
                     planned(&call)?
                 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crabwalk_spl::functions::reference;
 use crabwalk_spl::syntax::commands;
-use crabwalk_spl::syntax::usage::{Standing, Value};
+use crabwalk_spl::syntax::usage::{Support, Value};
 
 /// A text in a cell of a Markdown table: a bar would end the cell.
 fn cell(text: &str) -> String {
@@ -31,13 +31,13 @@ fn page() -> String {
         }
         page.push_str("\n| option | |\n| --- | --- |\n");
         for option in usage.options {
-            let about = match option.standing {
-                Standing::Obeyed(meaning) => meaning.to_owned(),
-                Standing::NoEffect(why) => format!("*No effect*: {why}."),
-                Standing::Only(value, why) => {
+            let about = match option.support {
+                Support::Obeyed(meaning) => meaning.to_owned(),
+                Support::NoEffect(why) => format!("*No effect*: {why}."),
+                Support::Only(value, why) => {
                     format!("*`{value}` only, other values are refused*: {why}.")
                 }
-                Standing::Refused(why) => format!("*Refused*: {why}."),
+                Support::Refused(why) => format!("*Refused*: {why}."),
             };
             let value = match option.value {
                 Value::Flag => "=<bool>",
@@ -101,10 +101,10 @@ fn every_command_is_documented() {
         );
         assert!(!usage.meaning.is_empty(), "{} lacks a meaning", usage.name);
         for option in usage.options {
-            let (Standing::Obeyed(text)
-            | Standing::NoEffect(text)
-            | Standing::Only(_, text)
-            | Standing::Refused(text)) = option.standing;
+            let (Support::Obeyed(text)
+            | Support::NoEffect(text)
+            | Support::Only(_, text)
+            | Support::Refused(text)) = option.support;
             assert!(
                 !text.is_empty(),
                 "{} of {} lacks a meaning",

@@ -12,6 +12,11 @@ pub struct EventType {
 }
 
 impl EventType {
+    /// The family of its log.
+    pub fn family(&self) -> Family<'_> {
+        Family::of(&self.channel)
+    }
+
     /// Whether Windows wrote its events ([`is_windows`]).
     pub fn is_windows(&self) -> bool {
         is_windows(&self.channel, self.event_id)
@@ -30,6 +35,51 @@ pub fn is_windows(channel: &str, event_id: u32) -> bool {
     event_id != 0 || Origin::of(channel) == Origin::Windows
 }
 
+/// The family that a log belongs to, with its name there. Logs that are not of Windows are called `family:log`; no Windows
+/// channel has a colon in its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family<'c> {
+    /// A channel of Windows.
+    Windows,
+    /// A log of Zeek: `conn`.
+    Zeek(&'c str),
+    /// Lines of syslog, by the program that wrote them: `sshd`.
+    Syslog(&'c str),
+    /// Events that came with the CIM's names, by a source type without a colon: `access_combined`.
+    Cim(&'c str),
+    /// Events that are made from findings, by Splunk's index for them: `risk`, `notable`.
+    Stash(&'c str),
+    /// Another log, of a sensor.
+    Other(&'c str),
+    /// Records that no reader recognises.
+    Unknown,
+}
+
+impl<'c> Family<'c> {
+    /// The family of a channel.
+    pub fn of(channel: &'c str) -> Self {
+        let Some((family, log)) = channel.split_once(':') else {
+            return if channel == "unknown" {
+                Self::Unknown
+            } else {
+                Self::Windows
+            };
+        };
+        let is = |name: &str| family.eq_ignore_ascii_case(name);
+        if is("zeek") {
+            Self::Zeek(log)
+        } else if is("syslog") {
+            Self::Syslog(log)
+        } else if is("cim") {
+            Self::Cim(log)
+        } else if is("stash") {
+            Self::Stash(log)
+        } else {
+            Self::Other(log)
+        }
+    }
+}
+
 /// The writer of a channel's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
@@ -44,14 +94,13 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The origin of a channel. Non-Windows logs are called `family:log`; no Windows channel has a colon in its name.
+    /// The origin of a channel.
     pub fn of(channel: &str) -> Self {
-        match channel.split_once(':') {
-            Some((family, _)) if family.eq_ignore_ascii_case("syslog") => Self::Host,
-            Some((family, _)) if family.eq_ignore_ascii_case("cim") => Self::Unknown,
-            Some(_) => Self::Network,
-            None if channel == "unknown" => Self::Unknown,
-            None => Self::Windows,
+        match Family::of(channel) {
+            Family::Windows => Self::Windows,
+            Family::Syslog(_) => Self::Host,
+            Family::Cim(_) | Family::Unknown => Self::Unknown,
+            Family::Zeek(_) | Family::Stash(_) | Family::Other(_) => Self::Network,
         }
     }
 
@@ -81,6 +130,21 @@ mod tests {
         ] {
             assert_eq!(Origin::of(channel), origin, "{channel}");
             assert_eq!(origin.is_of_host(), of_host, "{channel}");
+        }
+    }
+
+    #[test]
+    fn families() {
+        for (channel, family) in [
+            ("Security", Family::Windows),
+            ("zeek:conn", Family::Zeek("conn")),
+            ("syslog:sshd", Family::Syslog("sshd")),
+            ("cim:access_combined", Family::Cim("access_combined")),
+            ("stash:risk", Family::Stash("risk")),
+            ("pan:traffic", Family::Other("traffic")),
+            ("unknown", Family::Unknown),
+        ] {
+            assert_eq!(Family::of(channel), family, "{channel}");
         }
     }
 

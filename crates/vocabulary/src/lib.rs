@@ -27,7 +27,7 @@ pub mod wildcard;
 
 pub use account::{AccountKind, AccountRole};
 pub use address::{address, is_address};
-pub use event_type::{EventType, Origin, is_windows};
+pub use event_type::{EventType, Family, Origin, is_windows};
 pub use host::host_key;
 pub use severity::Severity;
 pub use standing::{Standing, is_asserted};

@@ -82,6 +82,10 @@ impl Syntax for Eval {
         expressions.collect()
     }
 
+    fn assigned(&self) -> Vec<&Name> {
+        self.0.iter().map(|(name, _)| name).collect()
+    }
+
     fn expressions_mut(&mut self) -> Vec<&mut ast::Expr> {
         self.0.iter_mut().map(|(_, expr)| expr).collect()
     }

@@ -54,7 +54,7 @@ impl Syntax for Eventstats {
 impl Plan for Eventstats {
     fn plan(&self, planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
         let Self(stats) = self;
-        let by = stats.groups();
+        let by = stats.group_names();
         // Grouping moves rows; an order that no column holds has to be kept in one.
         let rows = match rows.order {
             Order::AsIs if !by.is_empty() => planner.placed(rows, span)?.0,

@@ -20,7 +20,7 @@ use crate::syntax::{Diagnostic, parse_expr, parse_without_macros};
 pub(super) static COMMAND: Whole = typed::<Foreach>(Usage {
     name: "foreach",
     also: &[],
-    syntax: "foreach [mode=multifield] [<options>] <fields> [ <commands> ] | foreach mode=<mode> [<options>] <field> [ eval … ]",
+    syntax: "foreach [mode=multifield] [<options>] <fields> [ <commands> ] | foreach mode=<mode> [<options>] <field> [ eval <field>=<expression> ]",
     meaning: "Runs commands for each matching field (`multifield`), or an `eval` for each value of a field (`multivalue`), each item of a JSON array (`json_array`), or either of these (`auto_collections`).",
     options: &[
         obeyed("mode", "What to iterate over."),

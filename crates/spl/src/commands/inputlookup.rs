@@ -158,7 +158,7 @@ impl Inputlookup {
 pub(super) fn rows_of(planner: &mut Planner<'_>, name: &Name, span: Span) -> Result<Rows> {
     let table = table_named(planner, name)?;
     planner.bounded &= table.rows.len() <= MOST_ROWS;
-    let hash = planner.session.add_table(&table);
+    let hash = planner.resources.add_table(&table);
     let provider = at(span, crate::tables::rows(&table, hash))?;
     let plan = at(
         span,

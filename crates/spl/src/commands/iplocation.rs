@@ -67,7 +67,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         .map(|field| {
             let expr = match (&locations, &value) {
                 (Some(locations), Some(value)) => crate::enrich::location(
-                    planner.session,
+                    planner.resources,
                     locations.as_ref(),
                     value.expr.clone(),
                     field,

@@ -215,7 +215,13 @@ impl Plan for Lookup {
             let found = if unmatched {
                 crate::enrich::unmatched(&table)
             } else {
-                crate::enrich::lookup(planner.session, &table, &keys, values.clone(), &output.text)
+                crate::enrich::lookup(
+                    planner.resources,
+                    &table,
+                    &keys,
+                    values.clone(),
+                    &output.text,
+                )
             };
             let expr = match rows.field(&field.text) {
                 Some(existing) if keep => {
@@ -238,7 +244,7 @@ pub(super) fn table_named(planner: &Planner<'_>, name: &Name) -> Result<Arc<Look
     if let Some(table) = planner.stored_lookup(&name.text).or_else(|| {
         planner
             .made_lookups
-            .get(crate::session::lookup_name(&name.text))
+            .get(crate::resources::lookup_name(&name.text))
             .cloned()
     }) {
         return Ok(table);

@@ -50,6 +50,7 @@ mod multikv;
 mod mvcombine;
 mod mvexpand;
 mod nomv;
+pub(crate) mod not_run;
 mod outlier;
 mod outputlookup;
 mod rangemap;
@@ -112,7 +113,7 @@ pub use tstats::Tstats;
 pub use union::Union;
 pub use r#where::Where;
 
-/// The commands.
+/// The commands that are run.
 pub(crate) static ALL: &[&Whole] = &[
     &accum::COMMAND,
     &addcoltotals::COMMAND,

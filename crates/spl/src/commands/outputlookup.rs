@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crabwalk_events::{LookupDefinition, LookupTable};
 
 use crate::plan::{LookupWriting, Plan, Planner, Result, Rows, at, typed};
-use crate::session::lookup_name;
+use crate::resources::lookup_name;
 use crate::syntax::ast::Span;
 use crate::syntax::command::{Ledger, Syntax};
 use crate::syntax::print::quoted;

@@ -42,6 +42,10 @@ impl Syntax for Search {
         vec![Part::Clause(&self.0)]
     }
 
+    fn condition(&self) -> Option<Part<'_>> {
+        Some(Part::Clause(&self.0))
+    }
+
     fn columns(&self, before: Option<Vec<String>>) -> Option<Vec<String>> {
         before
     }

@@ -16,7 +16,7 @@ pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
         name: "sort",
         also: &[],
-        syntax: "sort [<number>] [+|-]<field> … [desc]",
+        syntax: "sort [<number>] [+|-]<field> … [d|desc|a|asc]",
         meaning: "Sorts rows by fields: numbers, then IP addresses, then text, or as set by `num(…)`, `ip(…)`, \
                   `str(…)`, `auto(…)`. Keeps 10,000 rows, or the given number; 0 for all.",
         options: &[count("limit", "Maximum rows; 0 for all.")],

@@ -81,6 +81,10 @@ impl Syntax for Stats {
         expressions_of_mut(&mut self.aggregations).collect()
     }
 
+    fn groups(&self) -> &[ByField] {
+        &self.by
+    }
+
     fn columns(&self, _: Option<Vec<String>>) -> Option<Vec<String>> {
         columns_of(&self.aggregations, &self.by)
     }
@@ -92,7 +96,7 @@ impl Syntax for Stats {
 
 impl Stats {
     /// Names of the fields of the groups.
-    pub(super) fn groups(&self) -> Vec<String> {
+    pub(super) fn group_names(&self) -> Vec<String> {
         self.by.iter().map(|by| by.field.text.clone()).collect()
     }
 
@@ -107,7 +111,7 @@ impl Stats {
 
 impl Plan for Stats {
     fn plan(&self, planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
-        let by = self.groups();
+        let by = self.group_names();
         let mut rows = rows;
         for field in &self.by {
             if field.span.is_some() {

@@ -230,7 +230,7 @@ impl Plan for Streamstats {
                 ));
             }
         }
-        let by = stats.groups();
+        let by = stats.group_names();
         let outputs = expand(&stats.aggregations, &rows, &by);
         let mut grouped = Vec::new();
         for name in &by {

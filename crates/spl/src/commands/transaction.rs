@@ -39,7 +39,7 @@ use crate::value::number_of;
 pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
     name: "transaction",
     also: &[],
-    syntax: "transaction [<fields>] [<options>]",
+    syntax: "transaction [<fields>] [startswith=<condition>|eval(<expression>)] [endswith=<condition>|eval(<expression>)] [<options>]",
     meaning: "Combines events that belong together into one row, with `duration`, `eventcount` and `closed_txn`: 1 if the transaction was closed and has the start and end that were asked for, 0 otherwise.",
     options: &[
         obeyed(

@@ -118,7 +118,7 @@ impl Syntax for Tstats {
         let mut datamodel = None;
         if cursor.eat_keyword("from") {
             cursor.at_end();
-            if !cursor.eat_keyword("datamodel") && !cursor.eat_text("datamodel:") {
+            if !cursor.eat_text("datamodel") {
                 return Err(cursor.expected("`datamodel=` after `from`"));
             }
             if !cursor.eat(b'=') {

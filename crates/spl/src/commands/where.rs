@@ -38,6 +38,10 @@ impl Syntax for Where {
         vec![Part::Expression(&self.0)]
     }
 
+    fn condition(&self) -> Option<Part<'_>> {
+        Some(Part::Expression(&self.0))
+    }
+
     fn expressions_mut(&mut self) -> Vec<&mut Expr> {
         vec![&mut self.0]
     }

@@ -30,9 +30,9 @@ use crate::column::{EvalContext, ExprError, Typed};
 use crate::ops::{Answer, Args, Call, CallError, Prepare, Prepared, call, literal_text};
 use regex::{Compiled, compile_regex};
 
-/// How a function is planned.
+/// How a function is implemented.
 #[derive(Clone, Copy)]
-pub(crate) enum Plan {
+pub(crate) enum Implementation {
     /// Row by row, from the values of its arguments.
     Rows(Prepare),
     /// The same, with the value of `now()` after its arguments.
@@ -91,7 +91,7 @@ pub struct Function {
     pub meaning: &'static str,
     /// An example expression.
     pub example: &'static str,
-    pub(crate) plan: Plan,
+    pub(crate) implementation: Implementation,
 }
 
 /// An entry whose function works row by row.
@@ -109,7 +109,7 @@ const fn rows(
         syntax,
         meaning,
         example,
-        Plan::Rows(prepare),
+        Implementation::Rows(prepare),
     )
 }
 
@@ -122,7 +122,14 @@ const fn whole(
     example: &'static str,
     planned: fn(&dyn Unplanned) -> Result<Typed, ExprError>,
 ) -> Function {
-    entry(name, arity, syntax, meaning, example, Plan::Whole(planned))
+    entry(
+        name,
+        arity,
+        syntax,
+        meaning,
+        example,
+        Implementation::Whole(planned),
+    )
 }
 
 const fn entry(
@@ -131,7 +138,7 @@ const fn entry(
     syntax: &'static str,
     meaning: &'static str,
     example: &'static str,
-    plan: Plan,
+    implementation: Implementation,
 ) -> Function {
     Function {
         name,
@@ -140,7 +147,7 @@ const fn entry(
         syntax,
         meaning,
         example,
-        plan,
+        implementation,
     }
 }
 
@@ -176,11 +183,11 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 /// The functions that appear in plans, by their names there.
 pub(crate) fn bodies() -> impl Iterator<Item = (Cow<'static, str>, Prepare)> {
-    reference().filter_map(|entry| match entry.plan {
-        Plan::Rows(prepare) | Plan::RowsAndNow(prepare) => {
+    reference().filter_map(|entry| match entry.implementation {
+        Implementation::Rows(prepare) | Implementation::RowsAndNow(prepare) => {
             Some((Cow::Owned(name_in_plans(entry.name)), prepare))
         }
-        Plan::Whole(_) => None,
+        Implementation::Whole(_) => None,
     })
 }
 
@@ -215,10 +222,10 @@ pub(crate) fn call_function(
     context: &EvalContext,
 ) -> Result<Typed, CallError> {
     let entry = check_arity(name, args.len())?;
-    let (prepare, now) = match entry.plan {
-        Plan::Rows(prepare) => (prepare, false),
-        Plan::RowsAndNow(prepare) => (prepare, true),
-        Plan::Whole(_) => return Err(CallError::Unknown(name.to_owned())),
+    let (prepare, now) = match entry.implementation {
+        Implementation::Rows(prepare) => (prepare, false),
+        Implementation::RowsAndNow(prepare) => (prepare, true),
+        Implementation::Whole(_) => return Err(CallError::Unknown(name.to_owned())),
     };
     let mut types: Vec<DataType> = args.iter().map(|typed| typed.data_type.clone()).collect();
     let mut literals: Vec<_> = args

@@ -46,7 +46,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "A time parsed from text in the given format, in seconds since 1970. Without a zone it is in UTC; without \
          a date it is on the day of the search.",
         "strptime(date, \"%Y-%m-%d\")",
-        super::Plan::RowsAndNow(|call| {
+        super::Implementation::RowsAndNow(|call| {
             known_codes(call)?;
             let now = call.fixed_number(2)?;
             number(move |args| strptime(&args.text(0)?, &args.text(1)?, now))

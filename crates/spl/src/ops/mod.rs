@@ -42,7 +42,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::column::{Typed, is_number};
-use crate::session::Session;
+use crate::resources::Resources;
 use crate::value::{display_value, format_number, number_of};
 
 /// The arguments of one row. A literal is in an array of one value.
@@ -237,8 +237,8 @@ pub(crate) struct Call<'a> {
     pub types: &'a [DataType],
     /// Values of the literal arguments.
     literals: &'a [Option<ScalarValue>],
-    /// The session's content besides events; none if a plan is decoded without a session.
-    pub session: Option<&'a Arc<Session>>,
+    /// What calls read besides events; none if a plan is decoded without it.
+    pub resources: Option<&'a Arc<Resources>>,
 }
 
 impl<'a> Call<'a> {
@@ -247,7 +247,7 @@ impl<'a> Call<'a> {
         Self {
             types,
             literals,
-            session: None,
+            resources: None,
         }
     }
 
@@ -338,44 +338,44 @@ pub(crate) struct Entry {
     pub prepare: Prepare,
 }
 
-/// A function by its DataFusion name.
-struct Function {
+/// A function of plans, as DataFusion calls it.
+struct SplUdf {
     name: Cow<'static, str>,
     prepare: Prepare,
-    session: Option<Known>,
+    resources: Option<Known>,
     signature: Signature,
 }
 
-/// The session of a function that reads the session's content, with values derived from it.
+/// What a function reads besides its arguments, with values derived from it.
 struct Known {
-    session: Arc<Session>,
+    resources: Arc<Resources>,
     kept: Mutex<Kept>,
 }
 
 impl Known {
-    fn of(session: &Arc<Session>) -> Self {
+    fn of(resources: &Arc<Resources>) -> Self {
         Self {
-            session: Arc::clone(session),
+            resources: Arc::clone(resources),
             kept: Mutex::default(),
         }
     }
 }
 
-impl fmt::Debug for Function {
+impl fmt::Debug for SplUdf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
 }
 
-impl PartialEq for Function {
+impl PartialEq for SplUdf {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
-impl Eq for Function {}
+impl Eq for SplUdf {}
 
-impl Hash for Function {
+impl Hash for SplUdf {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
     }
@@ -386,7 +386,7 @@ type Kept = HashMap<(Cow<'static, str>, Vec<DataType>, Vec<Option<ScalarValue>>)
 /// How many are kept.
 const MOST_KEPT: usize = 4096;
 
-impl Function {
+impl SplUdf {
     // The cache key owns the types.
     #[allow(clippy::needless_pass_by_value)]
     fn prepared(
@@ -399,7 +399,7 @@ impl Function {
             (self.prepare)(&Call {
                 types: &types,
                 literals,
-                session: self.session.as_ref().map(|known| &known.session),
+                resources: self.resources.as_ref().map(|known| &known.resources),
             })
         };
         let made = |literals: &[Option<ScalarValue>]| {
@@ -414,8 +414,8 @@ impl Function {
         if literals.iter().all(Option::is_none) {
             return made(&literals);
         }
-        // A session's content is specific to it and is not cached for others.
-        let kept = self.session.as_ref().map_or(&*KEPT, |known| &known.kept);
+        // What is made from these resources is not cached for others.
+        let kept = self.resources.as_ref().map_or(&*KEPT, |known| &known.kept);
         let kept = || kept.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (self.name.clone(), types.clone(), literals);
         if let Some(prepared) = kept().get(&key) {
@@ -431,7 +431,7 @@ impl Function {
     }
 }
 
-impl ScalarUDFImpl for Function {
+impl ScalarUDFImpl for SplUdf {
     fn name(&self) -> &str {
         &self.name
     }
@@ -592,16 +592,16 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
     })
 }
 
-fn functions(session: Option<&Arc<Session>>) -> HashMap<Cow<'static, str>, Arc<ScalarUDF>> {
+fn functions(resources: Option<&Arc<Resources>>) -> HashMap<Cow<'static, str>, Arc<ScalarUDF>> {
     let knowing = crate::enrich::FUNCTIONS.iter().map(|entry| entry.name);
     let knowing: Vec<&str> = knowing.collect();
     registry::all()
         .map(|(name, prepare)| {
-            let session = session.filter(|_| knowing.contains(&name.as_ref()));
-            let function = Function {
+            let resources = resources.filter(|_| knowing.contains(&name.as_ref()));
+            let function = SplUdf {
                 name: name.clone(),
                 prepare,
-                session: session.map(Known::of),
+                resources: resources.map(Known::of),
                 signature: Signature::variadic_any(Volatility::Immutable),
             };
             (name, Arc::new(ScalarUDF::new_from_impl(function)))
@@ -609,9 +609,9 @@ fn functions(session: Option<&Arc<Session>>) -> HashMap<Cow<'static, str>, Arc<S
         .collect()
 }
 
-/// All functions in plans, by name. With a session they read its lookups, assets and locations.
-pub(crate) fn scalar_functions(session: &Arc<Session>) -> Vec<Arc<ScalarUDF>> {
-    functions(Some(session)).into_values().collect()
+/// All functions in plans, by name, which read these lookups, assets and locations.
+pub(crate) fn scalar_functions(resources: &Arc<Resources>) -> Vec<Arc<ScalarUDF>> {
+    functions(Some(resources)).into_values().collect()
 }
 
 fn function(name: &str) -> Option<Arc<ScalarUDF>> {
@@ -641,17 +641,17 @@ pub(crate) fn call(name: &str, output: DataType, args: Vec<Expr>) -> Typed {
     }
 }
 
-/// Like [`call`], for functions that read the session's content besides events.
+/// Like [`call`], for functions that read lookups, assets or locations.
 pub(crate) fn call_knowing(
-    session: &Arc<Session>,
+    resources: &Arc<Resources>,
     entry: &'static Entry,
     output: DataType,
     args: Vec<Expr>,
 ) -> Typed {
-    let function = Function {
+    let function = SplUdf {
         name: Cow::Borrowed(entry.name),
         prepare: entry.prepare,
-        session: Some(Known::of(session)),
+        resources: Some(Known::of(resources)),
         signature: Signature::variadic_any(Volatility::Immutable),
     };
     typed(ScalarUDF::new_from_impl(function).call(args), output)
@@ -666,7 +666,7 @@ pub(crate) fn text_condition(name: &str, value: Expr, fixed: Vec<Expr>) -> Expr 
 
 /// The condition on each text of the first argument, if [`text_condition`] made the call.
 pub(crate) fn as_text_condition(function: &ScalarUDF, args: &[Expr]) -> Option<Arc<Prepared>> {
-    let own = function.inner().downcast_ref::<Function>()?;
+    let own = function.inner().downcast_ref::<SplUdf>()?;
     let literals: Vec<Option<ScalarValue>> = args
         .iter()
         .map(|arg| match arg {

@@ -13,6 +13,7 @@ use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
 use crabwalk_events::{Assets, Catalog, EventType, Table, TableName};
 use crabwalk_sources::collect::{OWN_DATA, RECORD, data_column, is_made};
+use crabwalk_vocabulary::Family;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -241,16 +242,25 @@ fn constants(event_type: &EventType) -> Vec<(&'static [&'static str], Vec<String
             ),
         ];
     }
-    let mut types = vec![channel.strip_prefix(CIM).unwrap_or(channel).to_owned()];
+    let family = Family::of(channel);
+    let own = match family {
+        Family::Cim(source_type) => source_type,
+        _ => channel,
+    };
+    let mut types = vec![own.to_owned()];
     let mut all: Vec<(&'static [&'static str], Vec<String>)> = Vec::new();
-    if let Some(log) = channel.strip_prefix("zeek:") {
-        types.push(format!("zeek:{log}:json"));
-        types.push(format!("bro:{log}"));
-        types.push(format!("bro:{log}:json"));
-        all.push((&["source"], vec![channel.clone()]));
-    } else if channel.starts_with(SYSLOG) {
-        types.push("syslog".to_owned());
-        types.push("linux_secure".to_owned());
+    match family {
+        Family::Zeek(log) => {
+            types.push(format!("zeek:{log}:json"));
+            types.push(format!("bro:{log}"));
+            types.push(format!("bro:{log}:json"));
+            all.push((&["source"], vec![channel.clone()]));
+        }
+        Family::Syslog(_) => {
+            types.push("syslog".to_owned());
+            types.push("linux_secure".to_owned());
+        }
+        _ => {}
     }
     all.push((&["sourcetype"], types));
     all
@@ -272,12 +282,6 @@ pub(crate) const SERVER: &str = "localhost";
 
 /// Hidden column of the event's text, for words that are looked for further down.
 pub(crate) const WORDS: &str = hidden!("words");
-
-/// How the channels begin of lines of syslog.
-const SYSLOG: &str = "syslog:";
-
-/// How the channels begin of events that came with CIM's names and a source type without a colon.
-const CIM: &str = "cim:";
 
 /// The field of the header that Splunk's add-ons for Windows call so: they name attributes of the event's XML as the XML
 /// does (`Provider Name= Guid=`, `Execution ProcessID= ThreadID=`, `Security UserID=`).
@@ -385,7 +389,7 @@ impl<'a, 'p> TypeView<'a, 'p> {
         }
         let entity = self.field(entity)?;
         Some(crate::enrich::enrich(
-            self.planner.session,
+            self.planner.resources,
             entity,
             identity,
             attribute,
@@ -407,9 +411,12 @@ impl<'a, 'p> TypeView<'a, 'p> {
     fn default_field(&self, name: &str) -> Option<Typed> {
         match name {
             "index" => {
-                let made = self.info.event_type.channel.strip_prefix("stash:");
+                let index = match self.info.event_type.family() {
+                    Family::Stash(made) => made,
+                    _ => "main",
+                };
                 Some(Typed {
-                    expr: text(made.unwrap_or("main")),
+                    expr: text(index),
                     data_type: DataType::Utf8,
                 })
             }
@@ -492,10 +499,11 @@ impl Fields for TypeView<'_, '_> {
 
 /// The index of events of a type: logs that are read are in none by name, what is made of findings is.
 fn index_of(event_type: &EventType) -> Option<&str> {
-    match event_type.channel.strip_prefix("stash:") {
-        Some(made) => Some(made),
-        None if event_type.is_windows() || event_type.channel.starts_with("zeek:") => Some(""),
-        None => None,
+    match event_type.family() {
+        Family::Stash(made) => Some(made),
+        Family::Zeek(_) => Some(""),
+        _ if event_type.is_windows() => Some(""),
+        _ => None,
     }
 }
 
@@ -609,7 +617,7 @@ impl Scope for StaticScope<'_> {
 
     fn value(&self, name: &str) -> Option<Typed> {
         // The reader of syslog makes the same fields of every line; what others may have, their events tell.
-        if self.0.event_type.channel.starts_with(SYSLOG)
+        if matches!(self.0.event_type.family(), Family::Syslog(_))
             && self.0.mapping.event_data().next().is_some()
             && !self.0.can_have(name)
         {

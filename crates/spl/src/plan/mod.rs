@@ -21,7 +21,6 @@ pub(crate) mod template;
 pub(crate) mod wildcards;
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ pub(crate) use crate::column::{
 pub(crate) use crate::convert::{as_value, cast_to, coalesce, common_type};
 use crate::expr::{EvalContext, ExprError, Fields, Typed};
 use crate::knowledge::Knowledge;
-use crate::session::{Session, StoredLookups};
+use crate::resources::{Resources, StoredLookups};
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{Arguments, Command, CommandKind, Pipeline, SearchExpr, Span, Whole};
 use crate::syntax::command::{Syntax, parsed};
@@ -269,7 +268,7 @@ pub(crate) struct Planner<'a> {
     pub catalog: &'a dyn Catalog,
     pub knowledge: &'a Arc<Knowledge>,
     /// What the functions of its plans read.
-    pub session: &'a Arc<Session>,
+    pub resources: &'a Arc<Resources>,
     pub types: &'a TypeInfos,
     pub context: EvalContext,
     pub stored: &'a StoredLookups,
@@ -407,17 +406,17 @@ pub(crate) fn at<T>(span: Span, result: std::result::Result<T, DataFusionError>)
 impl<'a> Planner<'a> {
     pub fn new(
         catalog: &'a dyn Catalog,
-        session: &'a Arc<Session>,
+        resources: &'a Arc<Resources>,
         types: &'a TypeInfos,
         context: EvalContext,
     ) -> Self {
         Self {
             catalog,
-            knowledge: &session.knowledge,
-            session,
+            knowledge: &resources.knowledge,
+            resources,
             types,
             context,
-            stored: &session.stored,
+            stored: &resources.stored,
             staged: &[],
             dry: true,
             glances: None,
@@ -569,70 +568,12 @@ fn not_run(command: &Command) -> Diagnostic {
         CommandKind::Unsupported { arguments } => arguments.as_str(),
         _ => "",
     };
-    let compare =
-        "compare with `avg` and `stdev` of `eventstats`, or with a lookup that a baseline fills";
-    let (why, help): (Cow<'_, str>, &str) = match name {
-        // Commands of Splunk's Machine Learning Toolkit.
-        "apply" | "fit" | "summary" => {
-            let why = match learned_model(name, arguments) {
-                Some(model) if name == "fit" => {
-                    format!(
-                        "it learns the model `{model}`, as Splunk's Machine Learning Toolkit does"
-                    )
-                }
-                Some(model) => format!(
-                    "it uses the model `{model}`, which Splunk's Machine Learning Toolkit has learned"
-                ),
-                None => {
-                    "it uses a model that Splunk's Machine Learning Toolkit has learned".to_owned()
-                }
-            };
-            (why.into(), compare)
-        }
-        "anomalies" | "anomalousvalue" | "anomalydetection" | "findtypes" | "kmeans"
-        | "predict" | "relevancy" | "typelearner" | "x11" => (
-            "it fits a model to the rows, and Splunk does not document its thresholds".into(),
-            compare,
-        ),
-        "cyberchef" | "dnstwist" => (
-            "it belongs to an app, and is not a command of Splunk".into(),
-            "remove it, or rewrite it with `eval`",
-        ),
-        "rest" | "audit" | "dbinspect" | "eventcount" | "history" | "loadjob" | "mcatalog"
-        | "savedsearch" | "typeahead" | "walklex" => (
-            "it queries a Splunk server".into(),
-            "search the events themselves",
-        ),
-        "dbxquery" | "runshellscript" | "script" | "sendalert" | "sendemail" => (
-            "it has effects outside the search".into(),
-            "remove it; the findings are there without it",
-        ),
-        _ => (
-            "it is not implemented in this version".into(),
-            "remove it, or rewrite it with other commands",
-        ),
-    };
+    let (why, help) = crate::commands::not_run::reason(name, arguments);
     diagnostic(
         span,
         format!("the command `{name}` is not supported: {why}"),
     )
     .with_help(help)
-}
-
-/// The model that a command of the Machine Learning Toolkit names: the first word, and for `fit` the one behind `into`.
-fn learned_model<'a>(command: &str, arguments: &'a str) -> Option<&'a str> {
-    let mut words = arguments.split_whitespace();
-    let model = if command == "fit" {
-        words
-            .by_ref()
-            .find(|word| word.eq_ignore_ascii_case("into"))?;
-        words.next()
-    } else {
-        words.next()
-    };
-    model
-        .map(|model| model.trim_matches('"'))
-        .filter(|model| !model.contains('='))
 }
 
 /// What a search reads of an event type.

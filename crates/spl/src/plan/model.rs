@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crabwalk_events::model::Member;
 use crabwalk_events::{Assets, Node};
+use crabwalk_vocabulary::Family;
 use datafusion::arrow::datatypes::DataType;
 
 use super::events::{Part, StaticScope, TypeInfo, TypeView};
@@ -138,7 +139,7 @@ pub(crate) fn membership<'n>(
         return Some(member.filter.as_deref());
     }
     // Events that come with CIM names already.
-    let cim = !event_type.is_windows() && !event_type.channel.starts_with("zeek:");
+    let cim = !event_type.is_windows() && !matches!(event_type.family(), Family::Zeek(_));
     let has_all = |fields: &Vec<String>| fields.iter().all(|field| fields_seen.contains(field));
     (cim && node.cim_requires.iter().any(has_all)).then_some(None)
 }

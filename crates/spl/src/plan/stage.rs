@@ -19,7 +19,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, SortExpr};
 
 use super::{Order, Planner, Result, Rows, at, column, diagnostic, is_hidden};
 use crate::HIDDEN;
-use crate::session::lookup_name;
+use crate::resources::lookup_name;
 use crate::syntax::ast::{Name, Span};
 use crate::value::display_values;
 

@@ -3,29 +3,7 @@
 //! Values come from logs, where an attacker may have written them. A value stays a value wherever it is inserted: it cannot
 //! end a string, begin a command, or add SPL keywords.
 
-/// Words that are keywords when they are alone.
-const KEYWORDS: [&str; 20] = [
-    "and",
-    "as",
-    "by",
-    "case",
-    "eval",
-    "false",
-    "from",
-    "groupby",
-    "in",
-    "like",
-    "not",
-    "null",
-    "or",
-    "output",
-    "outputnew",
-    "over",
-    "term",
-    "true",
-    "where",
-    "xor",
-];
+use crate::syntax::{is_keyword, usages};
 
 /// A text with places for values.
 #[derive(Debug, Default)]
@@ -170,7 +148,7 @@ fn is_word(value: &str) -> bool {
     let is_name = value
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !KEYWORDS.iter().any(|word| value.eq_ignore_ascii_case(word));
+        && !is_keyword(value);
     is_number || is_name
 }
 
@@ -285,9 +263,9 @@ pub(crate) fn any_values(text: &str) -> String {
         .split('|')
         .map(|part| {
             let word = part.split_whitespace().next().unwrap_or("");
-            let expression = ["eval", "where", "foreach"]
-                .iter()
-                .any(|command| word.eq_ignore_ascii_case(command));
+            let word = word.to_ascii_lowercase();
+            let expression =
+                usages().any(|usage| usage.is_called(&word) && usage.takes_expression());
             let value = if expression { "1" } else { "*" };
             fill(part, value)
         })
@@ -333,6 +311,8 @@ mod tests {
             ("a=$x$", "two words", r#"a="two words""#),
             ("a=$x$", "1 | delete", r#"a="1 | delete""#),
             ("$x$ a=1", "NOT", r#""NOT" a=1"#),
+            ("| dedup a $x$", "SortBy", r#"| dedup a "SortBy""#),
+            ("| dedup a $x$", "sortbye", "| dedup a sortbye"),
             (r#"a="$x$""#, r"C:\", r#"a="C:\\""#),
             (r#"a="$x$""#, r#"x\" | eval z=1"#, r#"a="x\\\" | eval z=1""#),
             // The backslash of the template stays one.

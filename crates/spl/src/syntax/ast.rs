@@ -51,6 +51,28 @@ impl CommandKind {
         }
     }
 
+    /// What every row behind it fulfils: a clause or an expression.
+    pub fn condition(&self) -> Option<Part<'_>> {
+        self.typed()?.condition()
+    }
+
+    /// Fields whose values it works out from expressions.
+    pub fn assigned(&self) -> Vec<&Name> {
+        self.typed().map_or_else(Vec::new, Syntax::assigned)
+    }
+
+    /// Fields by which it groups rows. One without a value of each is left out.
+    pub fn groups(&self) -> &[ByField] {
+        self.typed().map_or(&[], Syntax::groups)
+    }
+
+    fn typed(&self) -> Option<&dyn Syntax> {
+        match self {
+            Self::Typed(_, syntax) => Some(&**syntax),
+            Self::Whole(..) | Self::Unsupported { .. } => None,
+        }
+    }
+
     /// The expressions, clauses and searches that stand in it.
     pub fn parts(&self) -> Vec<Part<'_>> {
         match self {

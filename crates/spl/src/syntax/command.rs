@@ -43,6 +43,21 @@ pub trait Syntax: Erased + Any + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// What every row behind it fulfils: a clause or an expression.
+    fn condition(&self) -> Option<Part<'_>> {
+        None
+    }
+
+    /// Fields whose values it works out from expressions.
+    fn assigned(&self) -> Vec<&Name> {
+        Vec::new()
+    }
+
+    /// Fields by which it groups rows. One without a value of each is left out.
+    fn groups(&self) -> &[ByField] {
+        &[]
+    }
+
     /// The names of the columns behind it, given those before it; none where its text does not tell.
     fn columns(&self, _before: Option<Vec<String>>) -> Option<Vec<String>> {
         None

@@ -1,102 +1,17 @@
 //! The commands and their arguments.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use crate::commands::not_run;
+
 use super::ast::{
     Aggregation, Arguments, ByField, Command, CommandKind, Expr, Name, Pipeline, SearchExpr, Span,
     Whole,
 };
 use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
-use super::usage::{Cursor, Form, Standing, Usage, Value, single, truth, whole_number};
-
-/// Other commands of Splunk and of apps that public content uses.
-const OTHER_COMMANDS: &[&str] = &[
-    "abstract",
-    "analyzefields",
-    "anomalies",
-    "anomalousvalue",
-    "anomalydetection",
-    "apply",
-    "arules",
-    "associate",
-    "audit",
-    "cofilter",
-    "collect",
-    "concurrency",
-    "contingency",
-    "correlate",
-    "ctable",
-    "cyberchef",
-    "dbinspect",
-    "dbxquery",
-    "delete",
-    "diff",
-    "dnstwist",
-    "entitymerge",
-    "erex",
-    "eventcount",
-    "expand",
-    "findtypes",
-    "fit",
-    "flatten",
-    "folderize",
-    "gauge",
-    "geom",
-    "geomfilter",
-    "geostats",
-    "history",
-    "iconify",
-    "inputcsv",
-    "inputintelligence",
-    "kmeans",
-    "kvform",
-    "loadjob",
-    "localize",
-    "localop",
-    "mcatalog",
-    "mcollect",
-    "metasearch",
-    "meventcollect",
-    "mpreview",
-    "msearch",
-    "mvreverse",
-    "outputcsv",
-    "outputtext",
-    "overlap",
-    "pivot",
-    "predict",
-    "redistribute",
-    "relevancy",
-    "reltime",
-    "require",
-    "rest",
-    "rtorder",
-    "savedsearch",
-    "script",
-    "runshellscript",
-    "scrub",
-    "searchtxn",
-    "selfjoin",
-    "sendalert",
-    "sendemail",
-    "setfields",
-    "sichart",
-    "sirare",
-    "sistats",
-    "sitimechart",
-    "sitop",
-    "summary",
-    "tagger",
-    "tags",
-    "tscollect",
-    "typeahead",
-    "typelearner",
-    "typer",
-    "walklex",
-    "x11",
-    "xmlunescape",
-    "xpath",
-    "xsdetails",
-];
+use super::usage::{Cursor, Form, Support, Usage, Value, single, truth, whole_number};
 
 /// Every command that is run.
 pub(crate) fn usages() -> impl Iterator<Item = &'static Usage> {
@@ -111,7 +26,22 @@ fn whole(word: &str) -> Option<&'static Whole> {
 
 /// Whether a word names a command.
 pub(super) fn is_known(word: &str) -> bool {
-    whole(word).is_some() || OTHER_COMMANDS.contains(&word)
+    whole(word).is_some() || not_run::is_one(word)
+}
+
+/// Words of clauses, expressions and aggregations, which mean the same in every command.
+const GRAMMAR: [&str; 17] = [
+    "and", "as", "by", "case", "eval", "false", "from", "groupby", "in", "like", "not", "null",
+    "or", "term", "true", "where", "xor",
+];
+
+/// Whether a word, in any case of its letters, has a meaning of its own somewhere in a search.
+pub(crate) fn is_keyword(word: &str) -> bool {
+    static KEYWORDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let of_commands = usages().flat_map(Usage::keywords);
+        of_commands.chain(GRAMMAR.map(str::to_owned)).collect()
+    });
+    KEYWORDS.contains(&word.to_ascii_lowercase())
 }
 
 impl Parser<'_> {
@@ -123,24 +53,9 @@ impl Parser<'_> {
         name_end: usize,
     ) -> Parsed<CommandKind> {
         if let Some(command) = whole(name) {
-            return Ok(match command.form {
-                Form::Own { parse, .. } => {
-                    CommandKind::Whole(command, parse(self, &command.usage)?)
-                }
-                Form::Plain {
-                    names,
-                    expects,
-                    subsearches,
-                } => {
-                    let arguments = self.plain(&command.usage, names, expects, subsearches)?;
-                    CommandKind::Whole(command, arguments)
-                }
-                Form::Typed(parse) => CommandKind::Typed(command, parse(self, &command.usage)?),
-                // What it stands for has been put in its place.
-                Form::Others(_) => CommandKind::Whole(command, Arguments::default()),
-            });
+            return self.within(command, |parser| parser.arguments_of(command));
         }
-        if OTHER_COMMANDS.contains(&name) {
+        if not_run::is_one(name) {
             let arguments = self.pos;
             self.skip_arguments();
             let arguments = self.text[arguments..self.pos].trim().to_owned();
@@ -149,11 +64,36 @@ impl Parser<'_> {
         let diagnostic = self.error(format!("`{name}` is not an SPL command"), start, name_end);
         let known = usages().flat_map(|usage| usage.also.iter().chain([&usage.name]));
         Err(
-            match self.closest(name, known.chain(OTHER_COMMANDS).copied()) {
+            match self.closest(name, known.copied().chain(not_run::names())) {
                 Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
                 None => diagnostic,
             },
         )
+    }
+
+    fn arguments_of(&mut self, command: &'static Whole) -> Parsed<CommandKind> {
+        Ok(match command.form {
+            Form::Own { parse, .. } => CommandKind::Whole(command, parse(self, &command.usage)?),
+            Form::Plain {
+                names,
+                expects,
+                subsearches,
+            } => {
+                let arguments = self.plain(&command.usage, names, expects, subsearches)?;
+                CommandKind::Whole(command, arguments)
+            }
+            Form::Typed(parse) => CommandKind::Typed(command, parse(self, &command.usage)?),
+            // What it stands for has been put in its place.
+            Form::Others(_) => CommandKind::Whole(command, Arguments::default()),
+        })
+    }
+
+    /// Parses something as part of a command.
+    fn within<T>(&mut self, command: &'static Whole, parse: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.command.replace(&command.usage);
+        let parsed = parse(self);
+        self.command = outer;
+        parsed
     }
 
     /// Whether a command obeys the option whose name was read. One that changes nothing is passed over with its value.
@@ -166,20 +106,20 @@ impl Parser<'_> {
             let diagnostic = self.unknown_option(command, option);
             let names = options
                 .iter()
-                .filter(|known| !matches!(known.standing, Standing::Refused(_)))
+                .filter(|known| !matches!(known.support, Support::Refused(_)))
                 .map(|known| known.name);
             return Err(match self.closest(&option.text, names) {
                 Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
                 None => diagnostic,
             });
         };
-        match known.standing {
-            Standing::Obeyed(_) => Ok(true),
-            Standing::NoEffect(_) => {
+        match known.support {
+            Support::Obeyed(_) => Ok(true),
+            Support::NoEffect(_) => {
                 self.value(&option.text)?;
                 Ok(false)
             }
-            Standing::Only(taken, why) => {
+            Support::Only(taken, why) => {
                 let value = self.value(&option.text)?;
                 if same_value(&value.text, taken) {
                     return Ok(false);
@@ -187,7 +127,7 @@ impl Parser<'_> {
                 let what = format!("`{}={}` of `{command}`", option.text, value.text);
                 Err(self.not_run(&what, option).with_help(why))
             }
-            Standing::Refused(why) => {
+            Support::Refused(why) => {
                 let what = format!("`{}=` of `{command}`", option.text);
                 Err(self.not_run(&what, option).with_help(why))
             }
@@ -251,12 +191,13 @@ impl Parser<'_> {
 
     /// The commands that stand for the one whose arguments are at the cursor; none if it stands for itself.
     pub(super) fn stands_for(&mut self, name: &str, start: usize) -> Parsed<Option<Vec<Command>>> {
-        let Some((Form::Others(text), usage)) =
-            whole(name).map(|command| (&command.form, &command.usage))
-        else {
+        let Some(command) = whole(name) else {
             return Ok(None);
         };
-        let text = text(self, usage)?;
+        let Form::Others(text) = command.form else {
+            return Ok(None);
+        };
+        let text = self.within(command, |parser| text(parser, &command.usage))?;
         if !self.at_end() {
             return Err(self.expected("`|` or the end of the command"));
         }
@@ -306,6 +247,12 @@ impl Cursor for Parser<'_> {
     }
 
     fn eat_keyword(&mut self, word: &str) -> bool {
+        // What is inserted into a search must know which words are none of a command's names.
+        debug_assert!(
+            GRAMMAR.contains(&word)
+                || (self.command).is_none_or(|usage| usage.keywords().any(|own| own == word)),
+            "the syntax of the command does not show its keyword `{word}`"
+        );
         Parser::eat_keyword(self, word)
     }
 

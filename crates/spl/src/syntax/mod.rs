@@ -10,6 +10,7 @@ pub mod ast;
 pub mod command;
 mod commands;
 mod diagnostic;
+pub mod effect;
 mod expr;
 mod macros;
 mod parser;
@@ -20,6 +21,7 @@ pub mod usage;
 pub(crate) mod walk;
 mod width;
 
+pub(crate) use commands::{is_keyword, usages};
 pub(crate) use parser::is_delimiter;
 pub(crate) use width::parse_span;
 
@@ -73,7 +75,7 @@ pub fn parse_expr(text: &str) -> Result<Expr, Vec<Diagnostic>> {
 
 /// The commands that are run, by name.
 pub fn commands() -> Vec<&'static usage::Usage> {
-    let mut all: Vec<_> = commands::usages().collect();
+    let mut all: Vec<_> = usages().collect();
     all.sort_by_key(|usage| usage.name);
     all
 }

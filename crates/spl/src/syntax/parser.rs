@@ -4,6 +4,7 @@ use super::ast::{Command, Name, Pipeline, SearchExpr, Span};
 use super::diagnostic::Diagnostic;
 use super::expr::Token;
 use super::macros::{self, Expanded, Macros};
+use super::usage::Usage;
 
 /// How deep brackets, parentheses and prefixes may nest. Nothing a person writes comes near.
 const MAX_DEPTH: u32 = 150;
@@ -29,6 +30,7 @@ pub(super) fn with_parser<T>(
         diagnostics: Vec::new(),
         depth: 0,
         brackets: 0,
+        command: None,
         token: None,
     };
     let result = parse(&mut parser);
@@ -60,6 +62,8 @@ pub(super) struct Parser<'t> {
     depth: u32,
     /// Pipelines in brackets around this place.
     brackets: u32,
+    /// The command whose arguments are read.
+    pub(super) command: Option<&'static Usage>,
     /// The token of an expression at the position given first, and its end.
     pub(super) token: Option<(usize, Token, usize)>,
 }
@@ -548,6 +552,7 @@ impl<'t> Parser<'t> {
             diagnostics: Vec::new(),
             depth: self.depth,
             brackets: 0,
+            command: None,
             token: None,
         };
         let pipeline = parser.pipeline();

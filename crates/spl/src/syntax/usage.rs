@@ -18,7 +18,7 @@ pub struct Usage {
     pub name: &'static str,
     /// Other names that it goes by.
     pub also: &'static [&'static str],
-    /// How it is written.
+    /// How it is written. What the user fills in stands in angle brackets; other words are keywords.
     pub syntax: &'static str,
     /// What it does.
     pub meaning: &'static str,
@@ -27,6 +27,37 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// The words, in lower case, that have a meaning among the arguments: those of the syntax that are neither placeholders
+    /// nor options with their values.
+    pub fn keywords(&self) -> impl Iterator<Item = String> {
+        let mut words = Vec::new();
+        let (mut word, mut before, mut depth) = (String::new(), ' ', 0_u32);
+        for char in self.syntax.chars().chain([' ']) {
+            if depth == 0 && (char.is_ascii_alphabetic() || char == '_') {
+                word.push(char.to_ascii_lowercase());
+                continue;
+            }
+            if !word.is_empty() {
+                let found = std::mem::take(&mut word);
+                if char != '=' && before != '=' && !self.is_called(&found) {
+                    words.push(found);
+                }
+            }
+            match char {
+                '<' => depth += 1,
+                '>' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            before = char;
+        }
+        words.into_iter()
+    }
+
+    /// Whether one of the arguments is an expression of eval.
+    pub fn takes_expression(&self) -> bool {
+        self.syntax.contains("<expression>")
+    }
+
     /// Whether a word, in lower case, names the command.
     #[must_use]
     pub fn is_called(&self, word: &str) -> bool {
@@ -42,15 +73,15 @@ pub struct OptionUsage {
     /// What its value is.
     pub value: Value,
     /// What becomes of it.
-    pub standing: Standing,
+    pub support: Support,
 }
 
 impl OptionUsage {
-    const fn new(name: &'static str, value: Value, standing: Standing) -> Self {
+    const fn new(name: &'static str, value: Value, support: Support) -> Self {
         Self {
             name,
             value,
-            standing,
+            support,
         }
     }
 }
@@ -70,7 +101,7 @@ pub enum Value {
 
 /// What becomes of an option.
 #[derive(Debug)]
-pub enum Standing {
+pub enum Support {
     /// It is obeyed; what it does.
     Obeyed(&'static str),
     /// It is taken and changes nothing; why that is right.
@@ -86,27 +117,27 @@ pub(crate) const PATIENCE: &str = "a subsearch runs to its end";
 
 /// An option that is obeyed, whose value the command reads itself.
 pub(crate) const fn obeyed(name: &'static str, meaning: &'static str) -> OptionUsage {
-    OptionUsage::new(name, Value::Own, Standing::Obeyed(meaning))
+    OptionUsage::new(name, Value::Own, Support::Obeyed(meaning))
 }
 
 /// An option that is obeyed and is true or false.
 pub(crate) const fn flag(name: &'static str, meaning: &'static str) -> OptionUsage {
-    OptionUsage::new(name, Value::Flag, Standing::Obeyed(meaning))
+    OptionUsage::new(name, Value::Flag, Support::Obeyed(meaning))
 }
 
 /// An option that is obeyed and is a whole number.
 pub(crate) const fn count(name: &'static str, meaning: &'static str) -> OptionUsage {
-    OptionUsage::new(name, Value::Count, Standing::Obeyed(meaning))
+    OptionUsage::new(name, Value::Count, Support::Obeyed(meaning))
 }
 
 /// An option that is obeyed and names one field.
 pub(crate) const fn field(name: &'static str, meaning: &'static str) -> OptionUsage {
-    OptionUsage::new(name, Value::Field, Standing::Obeyed(meaning))
+    OptionUsage::new(name, Value::Field, Support::Obeyed(meaning))
 }
 
 /// An option that is taken and changes nothing.
 pub(crate) const fn no_effect(name: &'static str, why: &'static str) -> OptionUsage {
-    OptionUsage::new(name, Value::Own, Standing::NoEffect(why))
+    OptionUsage::new(name, Value::Own, Support::NoEffect(why))
 }
 
 /// An option that is taken with one value only.
@@ -115,12 +146,12 @@ pub(crate) const fn only(
     value: &'static str,
     why: &'static str,
 ) -> OptionUsage {
-    OptionUsage::new(name, Value::Own, Standing::Only(value, why))
+    OptionUsage::new(name, Value::Own, Support::Only(value, why))
 }
 
 /// An option that is an error.
 pub(crate) const fn refused(name: &'static str, why: &'static str) -> OptionUsage {
-    OptionUsage::new(name, Value::Own, Standing::Refused(why))
+    OptionUsage::new(name, Value::Own, Support::Refused(why))
 }
 
 /// What the parser reads of a command.

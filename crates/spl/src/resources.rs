@@ -1,7 +1,7 @@
 //! What functions in plans read besides their arguments: lookups, assets, locations.
 //!
-//! A plan refers to them by name and content hash, and a session finds them. A session with different content under a
-//! name rejects the plan instead of answering from it.
+//! A plan refers to them by name and content hash, and [`Resources`] finds them. Where there is different content under a
+//! name, the plan is rejected instead of answered from it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -22,7 +22,7 @@ pub(crate) fn lookup_name(name: &str) -> &str {
 
 /// The content of an engine with its searches' additions.
 #[derive(Debug, Default)]
-pub(crate) struct Session {
+pub(crate) struct Resources {
     /// What content brings.
     pub knowledge: Arc<Knowledge>,
     /// Lookups written with `outputlookup`.
@@ -32,15 +32,15 @@ pub(crate) struct Session {
 
 #[derive(Debug, Default)]
 struct Tables {
-    /// The tables that plans of this session name.
+    /// The tables that plans name.
     by_content: HashMap<u64, Arc<LookupTable>>,
     /// Hashes by the address of a table. As long as there is a weak reference, no other table gets the address.
     hashes: HashMap<usize, (Weak<LookupTable>, u64)>,
-    indexes: HashMap<(u64, Vec<String>), Arc<Index>>,
+    indexes: HashMap<(u64, Vec<String>), Arc<LookupIndex>>,
 }
 
-impl Session {
-    /// A session over this knowledge.
+impl Resources {
+    /// The resources of this knowledge.
     pub fn new(knowledge: Arc<Knowledge>) -> Self {
         Self {
             knowledge,
@@ -52,7 +52,7 @@ impl Session {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers a table for this session's plans, and returns the hash by which they refer to it.
+    /// Registers a table for plans, and returns the hash by which they refer to it.
     pub fn add_table(&self, table: &Arc<LookupTable>) -> u64 {
         let address = Arc::as_ptr(table) as usize;
         let known = self.tables().hashes.get(&address).map(|(_, hash)| *hash);
@@ -69,7 +69,7 @@ impl Session {
     /// The table with a name and this content.
     ///
     /// # Errors
-    /// If this session has none, or a different one of that name.
+    /// If there is none, or a different one of that name.
     pub fn table(&self, name: &str, hash: u64) -> Result<Arc<LookupTable>, String> {
         if let Some(table) = self.tables().by_content.get(&hash) {
             return Ok(Arc::clone(table));
@@ -90,7 +90,7 @@ impl Session {
         ))
     }
 
-    /// This session's tables of a name: those written by searches, those from content, and the assets and identities.
+    /// The tables of a name: those written by searches, those from content, and the assets and identities.
     fn named(&self, name: &str) -> Vec<Arc<LookupTable>> {
         let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         let lookups = &self.knowledge.lookups;
@@ -110,12 +110,12 @@ impl Session {
     }
 
     /// The rows of a table by these columns, computed once.
-    pub fn index(&self, table: &Arc<LookupTable>, hash: u64, keys: &[String]) -> Arc<Index> {
+    pub fn index(&self, table: &Arc<LookupTable>, hash: u64, keys: &[String]) -> Arc<LookupIndex> {
         let key = (hash, keys.to_vec());
         if let Some(index) = self.tables().indexes.get(&key) {
             return Arc::clone(index);
         }
-        let index = Arc::new(Index::new(Arc::clone(table), keys.to_vec()));
+        let index = Arc::new(LookupIndex::new(Arc::clone(table), keys.to_vec()));
         self.tables().indexes.insert(key, Arc::clone(&index));
         index
     }
@@ -123,7 +123,7 @@ impl Session {
     /// The locations with this content.
     ///
     /// # Errors
-    /// If this session has none, or others.
+    /// If there are none, or others.
     pub fn locations(&self, hash: u64) -> Result<Arc<dyn Locations>, String> {
         match &self.knowledge.locations {
             Some(locations) if locations.content_hash() == hash => Ok(Arc::clone(locations)),
@@ -158,13 +158,13 @@ fn content_hash(table: &LookupTable) -> u64 {
 
 /// A lookup's rows by exact keys, or one by one if a key is a pattern.
 #[derive(Debug)]
-pub(crate) struct Index {
+pub(crate) struct LookupIndex {
     table: Arc<LookupTable>,
     keys: Vec<String>,
     exact: Option<HashMap<Vec<String>, Vec<usize>>>,
 }
 
-impl Index {
+impl LookupIndex {
     fn new(table: Arc<LookupTable>, keys: Vec<String>) -> Self {
         let exact = table.exact_index(&keys);
         Self { table, keys, exact }
