@@ -356,8 +356,12 @@ fn find_client(
         if let Some(connection) = world.connections.get(*connection) {
             one.refs.push(connection.reference);
         }
-        if !one.techniques.contains(&"T1021.006") && one.kind == Kind::DestinationExecution {
-            one.techniques.push("T1021.006");
+        if one.kind == Kind::DestinationExecution {
+            for id in Family::WinRm.plain() {
+                if !one.techniques.contains(id) {
+                    one.techniques.push(id);
+                }
+            }
         }
         return true;
     }

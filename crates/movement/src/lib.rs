@@ -41,6 +41,7 @@ mod collect;
 mod command;
 mod evidence;
 mod family;
+mod files;
 mod history;
 mod missing;
 mod origin;
@@ -50,20 +51,20 @@ mod programs;
 mod rank;
 mod signs;
 mod techniques;
+mod used;
 mod verdict;
 mod words;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crabwalk_activity::clocks::{self, Clocks};
-use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log, Relations, Tables};
-use crabwalk_events::assets::Assets;
-use crabwalk_events::{Catalog, CatalogError};
-
 pub use assemble::Witness;
 pub use attach::Found;
+use crabwalk_activity::clocks::{self, Clocks};
+use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log, Relations, Tables};
 pub use crabwalk_activity::{Skew, demand};
+use crabwalk_events::assets::Assets;
+use crabwalk_events::{Catalog, CatalogError};
 pub use crabwalk_vocabulary::{AccountRole, Standing};
 pub use evidence::Kind;
 pub use missing::Missing;
@@ -76,7 +77,6 @@ pub use verdict::follows::{Switch, SwitchedAt};
 pub use verdict::scope::{Arrival, Certainty, Entry, Part, Scope, Taken, Touched};
 pub use verdict::{Budget, Suspect, Verdict};
 pub use words::{Sentence, Word};
-
 use world::World;
 
 /// A machine with all its names.

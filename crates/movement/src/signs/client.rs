@@ -2,14 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use crabwalk_activity::facts;
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, Row, base_name, facts, for_each, kind_of,
+};
 
 use crate::command::{CommandLine, Named, clean, hosts, named_value, parameter, value, words};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
-use crate::techniques::{ALL, Started, brief};
+use crate::techniques::{ALL, Started, ToolName, brief};
 use crate::world::World;
-use crabwalk_activity::{AccountId, AccountKind, HostId, Place, Row, base_name, for_each, kind_of};
 
 /// A remote target that a command line names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +23,20 @@ pub(crate) struct Target {
 }
 
 /// Parameters that name other machines, with the way if they reveal it.
-const PARAMETERS: &[(&str, Option<Aim>)] = &[
+const PARAMETERS: &[(&str, Option<Family>)] = &[
     ("-computername", None),
     ("-cn ", None),
-    ("-cimsession", Some((Family::Wmi, &["T1047"]))),
-    ("-hostname", Some((Family::Ssh, &["T1021.004"]))),
-    ("-vmname", Some((Family::WinRm, &["T1021.006"]))),
+    ("-cimsession", Some(Family::Wmi)),
+    ("-hostname", Some(Family::Ssh)),
+    ("-vmname", Some(Family::WinRm)),
 ];
 
 /// A way of moving, and the ATT&CK ids for its use.
-pub(crate) type Aim = (Family, &'static [&'static str]);
+type Aim = (Family, &'static [&'static str]);
+
+fn plainly(family: Family) -> Aim {
+    (family, family.plain())
+}
 
 /// The targets of a PowerShell text. Of several cmdlets the first decides: what follows is its script block.
 pub(crate) fn in_script(text: &str) -> Vec<Target> {
@@ -46,7 +51,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
         return host
             .map(|(_, host)| Target {
                 family: Family::Dcom,
-                techniques: &["T1021.003"],
+                techniques: Family::Dcom.plain(),
                 host: clean(host),
                 user: None,
             })
@@ -86,7 +91,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
                 Some((user, host)) if *name == "-hostname" => (Some(user.to_owned()), host),
                 _ => (None, value.as_str()),
             };
-            return targets(says.unwrap_or(aim), list, user);
+            return targets(says.map_or(aim, plainly), list, user);
         }
         // The host may come first, without the parameter's name.
         let session = [
@@ -113,7 +118,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
         .then(|| parameter(text, "-vm"))
         .flatten()
     {
-        return targets((Family::Any, &["T1675"]), &value, None);
+        return targets((Family::Any, Family::Guest.plain()), &value, None);
     }
     let copies = [
         "copy-item",
@@ -130,7 +135,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
             .map(|word| word.trim_matches(['\'', ',', ';', ')', '(']).to_owned())
             .collect();
         if let Some(host) = crate::pipes::admin_path(&words) {
-            return targets((Family::Smb, &["T1021.002"]), &host, None);
+            return targets(plainly(Family::Smb), &host, None);
         }
     }
     Vec::new()
@@ -184,9 +189,6 @@ pub(crate) fn in_command(image: &str, original: &str, command: &str) -> Vec<Targ
     .collect()
 }
 
-/// ATT&CK ids for a service on another machine.
-const SERVICE: &[&str] = &["T1569.002", "T1021.002"];
-
 /// The targets of a client program whose options select among several ways: NetExec, Impacket's scripts, evil-winrm,
 /// and programs that take `computername=`. The techniques handle Windows' own clients.
 fn tool(line: &CommandLine) -> Option<Named> {
@@ -228,9 +230,15 @@ fn user(line: &CommandLine, names: &[&str]) -> Option<String> {
         .filter(|user| !user.ends_with(".txt") && !user.starts_with('-'))
 }
 
-fn going(aim: Aim, named: Option<Named>) -> Option<Named> {
-    let mut named = named?;
-    named.family = Some(aim.0);
+/// The hosts, with the way that the tool was told to take.
+fn going(
+    line: &CommandLine,
+    way: Family,
+    host: Option<String>,
+    user: Option<String>,
+) -> Option<Named> {
+    let mut named = line.on(host, user, way.plain())?;
+    named.family = Some(way);
     Some(named)
 }
 
@@ -242,38 +250,19 @@ fn netexec(line: &CommandLine) -> Option<Named> {
     }
     let mut rest = line.words.iter().skip(at + 1);
     let protocol = rest.find(|word| !word.starts_with('-'))?.to_lowercase();
-    let aim: Aim = match protocol.as_str() {
-        "smb" => (Family::Smb, &["T1021.002"]),
-        "winrm" => (Family::WinRm, &["T1021.006"]),
-        "wmi" => (Family::Wmi, &["T1047"]),
-        "ssh" => (Family::Ssh, &["T1021.004"]),
-        "rdp" => (Family::Rdp, &["T1021.001"]),
-        "vnc" => (Family::Vnc, &["T1021.005"]),
-        "mssql" => (Family::Mssql, &["T1021"]),
-        _ => return None,
-    };
+    let way = ToolName::Protocol(&protocol).family()?;
     let targets: Vec<&str> = rest
         .take_while(|word| !word.starts_with('-'))
         .map(String::as_str)
         .collect();
     let user = user(line, &["u", "username"]);
-    going(aim, line.on(Some(targets.join(",")), user, aim.1))
+    going(line, way, Some(targets.join(",")), user)
 }
 
 /// `wmiexec.py [[domain/]user[:password]@]target`.
 fn impacket(line: &CommandLine) -> Option<Named> {
     let (name, at) = script_of(line);
-    let aim: Aim = match name.as_str() {
-        "psexec" | "smbexec" | "services" => (Family::Service, SERVICE),
-        "wmiexec" | "wmiexec-pro" | "wmipersist" | "wmiquery" => (Family::Wmi, &["T1047"]),
-        "dcomexec" => (Family::Dcom, &["T1021.003"]),
-        "atexec" => (Family::Task, &["T1053.005"]),
-        "smbclient" | "secretsdump" | "smbpasswd" => (Family::Smb, &["T1021.002"]),
-        "reg" => (Family::Registry, &["T1112"]),
-        "mssqlclient" => (Family::Mssql, &["T1021"]),
-        "rdp_check" => (Family::Rdp, &["T1021.001"]),
-        _ => return None,
-    };
+    let way = ToolName::Script(&name).family()?;
     // A password may contain anything, a host no at sign.
     let mut words = line.words.iter().skip(at + 1);
     let (identity, host) = words
@@ -286,7 +275,7 @@ fn impacket(line: &CommandLine) -> Option<Named> {
         ("", user) => Some(user.to_owned()),
         (domain, user) => Some(format!("{domain}\\{user}")),
     };
-    going(aim, line.on(Some(host.to_owned()), user, aim.1))
+    going(line, way, Some(host.to_owned()), user)
 }
 
 /// `evil-winrm -i host -u user`.
@@ -295,9 +284,8 @@ fn evil_winrm(line: &CommandLine) -> Option<Named> {
     if !name.starts_with("evil-winrm") && !name.starts_with("evil_winrm") {
         return None;
     }
-    let aim: Aim = (Family::WinRm, &["T1021.006"]);
     let user = user(line, &["u", "user"]);
-    going(aim, line.on(line.option(&["i", "ip"]), user, aim.1))
+    going(line, Family::WinRm, line.option(&["i", "ip"]), user)
 }
 
 /// `program action=… computername=host username=user`.
@@ -323,30 +311,17 @@ fn by_computer_name(line: &CommandLine) -> Option<Named> {
     if action.is_empty() && !sharp {
         return None;
     }
-    let says = |word: &str| action.contains(word) || sharp && line.program.contains(word);
-    let aim: Aim = if says("task") {
-        (Family::Task, &["T1053.005"])
-    } else if says("dcom") {
-        (Family::Dcom, &["T1021.003"])
-    } else if says("wmi") || action == "create" || action == "exec" {
-        (Family::Wmi, &["T1047"])
-    } else if says("service") || says("svc") || says("psexec") || says("scm") {
-        (Family::Service, SERVICE)
-    } else if says("winrm") || says("wsman") {
-        (Family::WinRm, &["T1021.006"])
-    } else if says("rdp") {
-        (Family::Rdp, &["T1021.001"])
-    } else if sharp {
-        (Family::Any, &["T1021"])
-    } else {
-        return None;
-    };
+    let own = ToolName::Action(&line.program);
+    let way = ToolName::Action(&action)
+        .family()
+        .or_else(|| own.family().filter(|_| sharp))
+        .or(sharp.then_some(Family::Any))?;
     let user = named_value(&text, "username");
     let user = match (value("domain"), user) {
         (Some(domain), Some(user)) if !user.contains('\\') => Some(format!("{domain}\\{user}")),
         (_, user) => user,
     };
-    going(aim, line.on(Some(host), user, aim.1))
+    going(line, way, Some(host), user)
 }
 
 pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {

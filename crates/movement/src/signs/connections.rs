@@ -1,8 +1,9 @@
 //! Connections without known content: to ports that serve one way of moving, and unusual ones to SMB and the endpoint
 //! mapper.
 
-use crabwalk_activity::{HostId, Place, base_name};
 use std::collections::BTreeMap;
+
+use crabwalk_activity::{HostId, Place, base_name};
 
 use super::tickets::controllers;
 use super::usual::{is_usual, movements};
@@ -103,10 +104,10 @@ fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
             continue;
         }
         // The endpoint mapper may have been asked for objects, WMI, tasks or services.
-        let (family, techniques): (_, &[&'static str]) = if port == 135 {
-            (Family::Any, &["T1021.003"])
+        let (family, techniques) = if port == 135 {
+            (Family::Any, Family::Dcom.plain())
         } else {
-            (Family::Smb, &["T1021.002"])
+            (Family::Smb, Family::Smb.plain())
         };
         for at in connections {
             let Some(one) = world.connections.get(at) else {

@@ -2,13 +2,14 @@
 //! run (T1570), libraries that another program then loaded (T1574.001), programs in startup folders (T1547.001), and
 //! policies that a domain controller then distributes to everybody (T1484.001).
 
-use crabwalk_activity::facts;
-use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
-};
 use std::collections::HashMap;
 
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of,
+};
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::files::{WRITES, is_policy, is_runnable};
 use crate::techniques::brief;
 use crate::world::World;
 
@@ -44,7 +45,8 @@ impl Through {
 
     fn techniques(self) -> &'static [&'static str] {
         match self {
-            Self::Share => &["T1021.002"],
+            Self::Share => Family::Smb.plain(),
+            // The client's drive is a share of the session.
             Self::Desktop => &["T1570", "T1021.001"],
         }
     }
@@ -62,16 +64,6 @@ struct Written {
     logon_id: u64,
     through: Through,
     uses: usize,
-}
-
-/// Extensions of files that can be executed.
-pub(crate) fn is_runnable(path: &str) -> bool {
-    [
-        ".exe", ".dll", ".bat", ".cmd", ".ps1", ".vbs", ".vbe", ".js", ".jse", ".wsf", ".hta",
-        ".scr", ".com", ".msi", ".lnk", ".cpl", ".ocx", ".sys", ".xll",
-    ]
-    .iter()
-    .any(|end| path.ends_with(end))
 }
 
 /// The local path, in lower case, of a file that 5145 names by its share.
@@ -105,7 +97,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, facts::ShareFile, |row| {
         let (share, relative) = (row.share_name(), row.relative_target_name());
-        if row.access_mask() & crate::techniques::smb::WRITES == 0 {
+        if row.access_mask() & WRITES == 0 {
             return;
         }
         let (sid, name) = (row.subject_user_sid(), row.subject_user_name());
@@ -118,7 +110,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let by = world.accounts.get(sid, row.subject_domain_name(), name);
-        if super::policy::is_policy(share, relative) {
+        if is_policy(share, relative) {
             let logon = row.subject_logon_id();
             out.push(
                 Evidence::new(
@@ -165,7 +157,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         let path = row.object_name().to_lowercase();
         if !matches!(row.process_name(), "" | "-" | "System")
             || !row.object_type().eq_ignore_ascii_case("File")
-            || row.access_mask() & crate::techniques::smb::WRITES == 0
+            || row.access_mask() & WRITES == 0
             || !is_runnable(&path)
             || kind_of(row.subject_user_name(), row.subject_user_sid()) != AccountKind::User
         {

@@ -1,7 +1,8 @@
 //! Logons from elsewhere that do not reveal the way.
 
-use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place};
 use std::collections::BTreeMap;
+
+use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place};
 
 use super::usual::told;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
@@ -66,7 +67,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                     "network logon by NTLM"
                 },
             )
-            .technique(&["T1021.002"])
+            .technique(Family::Smb.plain())
             .from(Place::Host(src))
             .used(Some(account))
             .weighs(Class::Logon, 0.2);

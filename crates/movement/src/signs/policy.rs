@@ -1,38 +1,11 @@
 //! Group policies changed from elsewhere: a controller then distributes them to every machine (T1484.001).
 
-use crabwalk_activity::facts;
-use crabwalk_activity::{AccountKind, base_name, for_each, kind_of};
+use crabwalk_activity::{AccountKind, facts, for_each, kind_of};
 
-use super::dropped::is_runnable;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::files::is_policy_path;
 use crate::techniques::brief;
 use crate::world::World;
-
-/// Whether a file on a share belongs to a policy that makes every member run something.
-pub(crate) fn is_policy(share: &str, relative: &str) -> bool {
-    let share = share.trim_end_matches('\\').to_lowercase();
-    share.ends_with("\\sysvol") && is_policy_path(&format!("\\sysvol\\{}", relative.to_lowercase()))
-}
-
-/// The same, by its path on the controller, in lower case.
-pub(crate) fn is_policy_path(path: &str) -> bool {
-    path.contains("\\sysvol\\")
-        && path.contains("\\policies\\")
-        && ([
-            "scheduledtasks.xml",
-            "scripts.ini",
-            "psscripts.ini",
-            "groups.xml",
-            "services.xml",
-            "registry.pol",
-            "registry.xml",
-            "files.xml",
-            "shortcuts.xml",
-            "gpttmpl.inf",
-        ]
-        .contains(&base_name(path))
-            || path.contains("\\scripts\\") && is_runnable(path))
-}
 
 /// Attributes of a policy's object that make members read it again: its extensions, its version, the location of its
 /// files.

@@ -52,11 +52,7 @@ pub(crate) fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
     if !over_network {
         return;
     }
-    let (family, techniques): (_, &[&'static str]) = if object {
-        (Family::Dcom, &["T1021.003"])
-    } else {
-        (Family::Any, &["T1021"])
-    };
+    let family = if object { Family::Dcom } else { Family::Any };
     let what = format!(
         "{} ran in the client's session",
         brief(if process.command.is_empty() {
@@ -70,7 +66,7 @@ pub(crate) fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
         started.at,
         family,
         Act::Strong,
-        techniques,
+        family.plain(),
         what,
     ));
 }

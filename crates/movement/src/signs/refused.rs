@@ -1,9 +1,8 @@
 //! Refused logons from other hosts (4625): attempted movement.
 
-use crabwalk_activity::facts;
 use std::collections::BTreeMap;
 
-use crabwalk_activity::{AccountId, AccountKind, HostId, Place, SECOND, for_each, kind_of};
+use crabwalk_activity::{AccountId, AccountKind, HostId, Place, SECOND, facts, for_each, kind_of};
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
@@ -95,9 +94,10 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             } else {
                 format!(" {count} times")
             };
+            let family = if desktop { Family::Rdp } else { Family::Any };
             let mut evidence = Evidence::new(
                 Kind::DestinationLogon,
-                if desktop { Family::Rdp } else { Family::Any },
+                family,
                 Act::Weak,
                 dst,
                 first.time,
@@ -107,7 +107,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                     first.logon_type, first.reason
                 ),
             )
-            .technique(if desktop { &["T1021.001"] } else { &["T1021"] })
+            .technique(family.plain())
             .from(Place::Host(src))
             .used(account)
             .weighs(Class::Refused, 0.2);

@@ -1,11 +1,11 @@
 //! Tickets and validations: Kerberos and NTLM as a sensor saw them, and what domain controllers issued (4769).
 
-use crabwalk_activity::facts;
+use std::collections::{BTreeMap, BTreeSet};
+
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Package, Place, SECOND, for_each, is_refused, kind_of,
+    AccountId, AccountKind, HostId, Package, Place, SECOND, facts, for_each, is_refused, kind_of,
     service_of,
 };
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::sensor::ends;
 use super::usual::told;
@@ -251,7 +251,7 @@ pub(crate) fn validations(world: &mut World<'_>, out: &mut Sink) {
                     .text(" had a controller validate the NTLM logon of a client calling itself ")
                     .host(world, src),
             )
-            .technique(&["T1021"])
+            .technique(Family::Any.plain())
             .used(Some(user))
             .weighs(Class::Ticket, 0.2);
             if !logged {

@@ -1,15 +1,16 @@
 //! Distributed COM: MMC20.Application, ShellWindows, Excel, mshta, Internet Explorer (T1021.003).
 
-use super::{Shares, Started, Technique, brief, ran};
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
-use crabwalk_activity::facts;
-use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, is_service_logon,
-};
 use std::collections::{BTreeSet, HashMap};
 
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, facts, for_each, is_service_logon,
+};
+
+use super::{Shares, Shown, Started, Technique, ToolName, brief, ran};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::sensor::ends;
+use crate::used::Use;
+use crate::world::World;
 
 /// Distributed COM.
 pub(crate) struct Dcom;
@@ -45,6 +46,19 @@ impl Technique for Dcom {
 
     fn cmdlets(&self) -> (&'static [&'static str], &'static [&'static str]) {
         (&["invoke-dcom"], TECHNIQUES)
+    }
+
+    fn served(&self, used: &Use) -> Option<Shown> {
+        matches!(used.program.as_str(), "mmc.exe" | "dllhost.exe")
+            .then(|| Shown::moves(self.plain()))?
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(_) => false,
+            ToolName::Script(name) => name == "dcomexec",
+            ToolName::Action(name) => name.contains("dcom"),
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! Forged tickets: an account whose name does not match its SID (T1550.003, T1558.001).
 
-use super::{Shares, Technique};
-use crabwalk_activity::facts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Package, Place, SECOND, for_each, is_refused, service_of,
+    AccountId, AccountKind, HostId, Package, Place, SECOND, facts, for_each, is_refused, service_of,
 };
 
+use super::{Shares, Technique};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 

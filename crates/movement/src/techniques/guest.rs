@@ -1,10 +1,11 @@
 //! Commands that a hypervisor runs in its guest, through the guest's own tools: `Invoke-VMScript` and the like (T1675),
 //! PowerShell Direct. They do not use the guest's network, so its logs name no source.
 
+use crabwalk_activity::is_service_logon;
+
 use super::{Started, Technique, brief, ran};
 use crate::evidence::{Act, Family, Sink};
 use crate::world::World;
-use crabwalk_activity::is_service_logon;
 
 /// Operations in hypervisor guests.
 pub(crate) struct Guest;

@@ -22,12 +22,15 @@ mod vnc;
 mod winrm;
 mod wmi;
 
+use std::collections::BTreeSet;
+
+use crabwalk_activity::{AccountKind, HostId, SECOND, is_service_logon};
+
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Kind, Sink};
 use crate::family::{Family, every_way};
+use crate::used::Use;
 use crate::world::World;
-use crabwalk_activity::{AccountKind, HostId, SECOND, is_service_logon};
-use std::collections::BTreeSet;
 
 macro_rules! techniques {
     ($($family:ident => $technique:path,)*) => {
@@ -51,6 +54,11 @@ impl Family {
     /// Ports on which the destination listens for it.
     pub fn ports(self) -> &'static [u16] {
         self.technique().map_or(&[], |way| way.ports())
+    }
+
+    /// The ATT&CK ids of a movement of this way of which no more is known.
+    pub fn plain(self) -> &'static [&'static str] {
+        self.technique().map_or(&["T1021"], |way| way.plain())
     }
 
     /// The order in which hops are started from evidence: what is executed before what serves it.
@@ -111,14 +119,14 @@ pub(crate) enum Shares {
     AreFiles,
 }
 
-/// A remote procedure call that belongs to a technique.
-pub(crate) struct Call {
+/// What a remote procedure call, or the act of a serving program, shows of a technique.
+pub(crate) struct Shown {
     pub act: Act,
     pub techniques: &'static [&'static str],
 }
 
-impl Call {
-    /// A call that only prepares, or that ordinary programs make.
+impl Shown {
+    /// What only prepares, or that ordinary programs make.
     pub fn supports(techniques: &'static [&'static str]) -> Option<Self> {
         Some(Self {
             act: Act::None,
@@ -126,7 +134,7 @@ impl Call {
         })
     }
 
-    /// A call that administration makes as well.
+    /// What administration does as well.
     pub fn may_move(techniques: &'static [&'static str]) -> Option<Self> {
         Some(Self {
             act: Act::Weak,
@@ -134,12 +142,36 @@ impl Call {
         })
     }
 
-    /// A call that executes or changes something there.
+    /// What is as certain as its act.
+    pub fn as_act(act: Act, techniques: &'static [&'static str]) -> Option<Self> {
+        Some(Self { act, techniques })
+    }
+
+    /// What executes or changes something there.
     pub fn moves(techniques: &'static [&'static str]) -> Option<Self> {
         Some(Self {
             act: Act::Strong,
             techniques,
         })
+    }
+}
+
+/// How a tool for several ways names the one it is to take, in lower case.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ToolName<'a> {
+    /// A protocol of NetExec.
+    Protocol(&'a str),
+    /// A script of Impacket.
+    Script(&'a str),
+    /// An action, or the name of a tool that has but one.
+    Action(&'a str),
+}
+
+impl ToolName<'_> {
+    /// The way it means.
+    pub fn family(self) -> Option<Family> {
+        let mut ways = ALL.iter();
+        ways.find(|way| way.is_meant(self)).map(|way| way.family())
     }
 }
 
@@ -150,6 +182,11 @@ pub(crate) trait Technique: Sync {
 
     /// The ATT&CK ids that may be used for a movement of this way.
     fn techniques(&self) -> &'static [&'static str];
+
+    /// The ATT&CK ids of a movement of this way of which no more is known.
+    fn plain(&self) -> &'static [&'static str] {
+        self.techniques().get(..1).unwrap_or_default()
+    }
 
     /// Ports on which the destination listens for it.
     fn ports(&self) -> &'static [u16] {
@@ -176,8 +213,18 @@ pub(crate) trait Technique: Sync {
     fn network(&self, _world: &mut World<'_>, _out: &mut Sink) {}
 
     /// Whether a remote procedure call, in lower case, belongs to it.
-    fn call(&self, _interface: &str, _function: &str) -> Option<Call> {
+    fn call(&self, _interface: &str, _function: &str) -> Option<Shown> {
         None
+    }
+
+    /// Whether an act in a session from elsewhere was done by a program that serves it.
+    fn served(&self, _used: &Use) -> Option<Shown> {
+        None
+    }
+
+    /// Whether a tool for several ways means it by a name.
+    fn is_meant(&self, _name: ToolName<'_>) -> bool {
+        false
     }
 
     /// The host that a client program's command line targets.

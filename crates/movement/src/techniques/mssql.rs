@@ -1,11 +1,14 @@
 //! SQL Server: xp_cmdshell and the like (T1505.001).
 
-use super::{Started, Technique, brief, ran};
+use std::collections::{BTreeSet, HashMap};
+
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, Row, SECOND, base_name, facts, for_each,
+};
+
+use super::{Started, Technique, ToolName, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
-use crabwalk_activity::facts;
-use crabwalk_activity::{AccountId, AccountKind, HostId, Place, Row, SECOND, base_name, for_each};
-use std::collections::{BTreeSet, HashMap};
 
 /// SQL Server.
 pub(crate) struct Mssql;
@@ -33,6 +36,18 @@ impl Technique for Mssql {
 
     fn credentials(&self, _program: &str, class: &str) -> Option<&'static [&'static str]> {
         (class == "mssqlsvc").then_some(TECHNIQUES)
+    }
+
+    fn plain(&self) -> &'static [&'static str] {
+        Family::Any.plain()
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(name) => name == "mssql",
+            ToolName::Script(name) => name == "mssqlclient",
+            ToolName::Action(_) => false,
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! Printer drivers installed from elsewhere: the spooler loads them as the system (T1210, as in CVE-2021-34527).
 
-use crabwalk_activity::{Row, facts};
 use std::collections::BTreeMap;
 
-use super::{Call, Shares, Started, Technique, brief, ran};
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, Row, SECOND, base_name, facts, for_each, kind_of,
+};
+
+use super::{Shares, Shown, Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
-use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
-};
 
 /// Printer drivers.
 pub(crate) struct Printer;
@@ -38,7 +38,7 @@ impl Technique for Printer {
         events(world, out);
     }
 
-    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+    fn call(&self, interface: &str, function: &str) -> Option<Shown> {
         let installs = [
             "addprinterdriver",
             "installprinterdriverfrompackage",
@@ -47,7 +47,7 @@ impl Technique for Printer {
         ];
         (matches!(interface, "spoolss" | "iremotewinspool")
             && installs.iter().any(|act| function.contains(act)))
-        .then(|| Call::moves(TECHNIQUES))?
+        .then(|| Shown::moves(TECHNIQUES))?
     }
 }
 

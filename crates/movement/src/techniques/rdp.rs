@@ -1,16 +1,15 @@
 //! Remote desktop: logons, reconnects, tunnels, gateways, session hijacking (T1021.001, T1563.002, T1572).
 
-use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, address, base_name, for_each,
-};
-use crabwalk_activity::{facts, given};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, address, base_name, facts, for_each, given,
+};
 use sha2::{Digest as _, Sha256};
 
-use super::{Started, Technique, brief};
+use super::{Started, Technique, ToolName, brief};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::sensor::ends;
@@ -59,6 +58,14 @@ impl Technique for Rdp {
 
     fn credentials(&self, program: &str, class: &str) -> Option<&'static [&'static str]> {
         (program == "mstsc.exe" || class == "termsrv").then_some(&["T1021.001"])
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(name) => name == "rdp",
+            ToolName::Script(name) => name == "rdp_check",
+            ToolName::Action(name) => name.contains("rdp"),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Remote registry (T1112). Opening the pipe is covered with all other pipes; this is about what was written through
 //! it.
 
-use super::{Call, Technique, brief};
+use crabwalk_activity::{Row, SECOND, base_name, facts, for_each};
+
+use super::{Shown, Technique, ToolName, brief};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::used::Use;
 use crate::world::World;
-use crabwalk_activity::facts;
-use crabwalk_activity::{Row, SECOND, base_name, for_each};
 
 /// Remote registry.
 pub(crate) struct Registry;
@@ -30,16 +31,30 @@ impl Technique for Registry {
         written(world, out);
     }
 
-    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+    fn call(&self, interface: &str, function: &str) -> Option<Shown> {
         let writes = ["setvalue", "savekey", "createkey"];
         (interface == "winreg" && writes.iter().any(|act| function.contains(act)))
-            .then(|| Call::moves(&["T1112"]))?
+            .then(|| Shown::moves(&["T1112"]))?
     }
 
     fn client(&self, command: &CommandLine) -> Option<Named> {
         let asks = command.says("query") || command.says("compare") || command.says("export");
         let techniques: &[&str] = if asks { &["T1012"] } else { &["T1112"] };
         (command.program == "reg").then(|| command.on(command.unc(), None, techniques))?
+    }
+
+    fn served(&self, used: &Use) -> Option<Shown> {
+        // A new session loads its account's own hive.
+        let for_client = used.program == "svchost.exe" && !used.own_hive;
+        let act = used.registry().filter(|_| for_client)?;
+        Shown::as_act(act, self.plain())
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Script(name) => name == "reg",
+            ToolName::Protocol(_) | ToolName::Action(_) => false,
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Directory replication requested by something other than a domain controller (T1003.006).
 
-use super::{Call, Technique};
+use crabwalk_activity::{AccountKind, facts, for_each, kind_of};
+
+use super::{Shown, Technique};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
-use crabwalk_activity::facts;
-use crabwalk_activity::{AccountKind, for_each, kind_of};
 
 /// Directory replication.
 pub(crate) struct Replication;
@@ -22,9 +22,9 @@ impl Technique for Replication {
         events(world, out);
     }
 
-    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+    fn call(&self, interface: &str, function: &str) -> Option<Shown> {
         (interface == "drsuapi" && function.contains("getncchanges"))
-            .then(|| Call::may_move(&["T1003.006"]))?
+            .then(|| Shown::may_move(&["T1003.006"]))?
     }
 }
 

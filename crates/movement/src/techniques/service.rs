@@ -1,16 +1,19 @@
 //! Remote services: PsExec and the like, `sc \\host`, Impacket psexec and smbexec, Cobalt Strike, Metasploit
 //! (T1569.002, T1543.003).
 
-use super::{Call, Shares, Started, Technique, brief, ran, writes_to_own_share};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, Row, SECOND, SessionKey, base_name, facts, for_each,
+    kind_of,
+};
+
+use super::{Shares, Shown, Started, Technique, ToolName, brief, ran, writes_to_own_share};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
+use crate::used::Use;
 use crate::world::World;
-use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
-};
-use crabwalk_activity::{Row, SessionKey, facts};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Remote services.
 pub(crate) struct Service;
@@ -40,15 +43,15 @@ impl Technique for Service {
         events(world, out);
     }
 
-    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+    fn call(&self, interface: &str, function: &str) -> Option<Shown> {
         if interface != "svcctl" {
             return None;
         }
         let changes = ["createservice", "startservice", "changeserviceconfig"];
         if changes.iter().any(|change| function.contains(change)) {
-            Call::moves(TECHNIQUES)
+            Shown::moves(TECHNIQUES)
         } else {
-            Call::supports(&["T1569.002"])
+            Shown::supports(&["T1569.002"])
         }
     }
 
@@ -85,6 +88,48 @@ impl Technique for Service {
             &["invoke-psexec", "new-service", "invoke-smbexec"],
             TECHNIQUES,
         )
+    }
+
+    fn served(&self, used: &Use) -> Option<Shown> {
+        (used.program == "services.exe").then(|| controlled(used))?
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(_) => false,
+            ToolName::Script(name) => matches!(name, "psexec" | "smbexec" | "services"),
+            ToolName::Action(name) => {
+                let words = ["service", "svc", "psexec", "scm"];
+                words.iter().any(|word| name.contains(word))
+            }
+        }
+    }
+
+    fn plain(&self) -> &'static [&'static str] {
+        TECHNIQUES
+    }
+}
+
+/// Access rights that change a service: its configuration, its removal, its rights or owner.
+const CHANGES_SERVICE: u64 = 0x2 | 0x1_0000 | 0x4_0000 | 0x8_0000;
+/// The right to start a service.
+const STARTS_SERVICE: u64 = 0x10;
+
+/// The service control manager checks the client's rights, whether the client came through the pipe or over TCP.
+fn controlled(used: &Use) -> Option<Shown> {
+    const TECHNIQUES: &[&str] = &["T1569.002"];
+    if used.server != "sc manager" {
+        return None;
+    }
+    let service = used.kind == "service object";
+    match used.id {
+        // The privilege is used if more than reading was requested.
+        4674 if service => Shown::moves(TECHNIQUES),
+        4656 | 4663 if service && used.mask & (CHANGES_SERVICE | STARTS_SERVICE) != 0 => {
+            Shown::moves(TECHNIQUES)
+        }
+        4674 => Shown::may_move(TECHNIQUES),
+        _ => None,
     }
 }
 

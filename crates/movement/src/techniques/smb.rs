@@ -1,18 +1,21 @@
 //! Files over administrative shares, and pipes (T1021.002, T1570, T1574).
 
-use super::{Shares, Technique};
+use std::collections::BTreeMap;
+
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of,
+};
+
+use super::{Shares, Shown, Technique, ToolName};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::files::{WRITES, is_policy_path, is_runnable, within_drive};
 pub(crate) use crate::pipes::is_admin_share;
 use crate::pipes::{admin_path, is_pipe_share, was_refused};
 use crate::programs;
 use crate::signs::sensor::ends;
+use crate::used::Use;
 use crate::world::World;
-use crabwalk_activity::facts;
-use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
-};
-use std::collections::BTreeMap;
 
 /// Named pipes of services, if nothing shows what was done through them.
 pub(crate) struct Pipes;
@@ -86,10 +89,42 @@ impl Technique for Smb {
     fn credentials(&self, _program: &str, class: &str) -> Option<&'static [&'static str]> {
         (class == "cifs").then_some(&["T1021.002"])
     }
+
+    fn served(&self, used: &Use) -> Option<Shown> {
+        used.program.is_empty().then(|| shared(used))?
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(name) => name == "smb",
+            ToolName::Script(name) => matches!(name, "smbclient" | "secretsdump" | "smbpasswd"),
+            ToolName::Action(_) => false,
+        }
+    }
 }
 
-/// Access rights that change a file: write, append, and the generic ones.
-pub(crate) const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
+/// A file that the server of shares wrote: something executable, in the folders of Windows and its programs.
+fn shared(used: &Use) -> Option<Shown> {
+    if used.kind != "file" || used.id != 4663 || used.mask & WRITES == 0 {
+        return None;
+    }
+    if is_policy_path(&used.object) {
+        return Shown::may_move(&["T1484.001"]);
+    }
+    let path = within_drive(&used.object)?;
+    let system = ["windows\\", "programdata\\", "program files", "users\\"]
+        .iter()
+        .any(|folder| path.starts_with(folder))
+        || !path.contains('\\');
+    if system && is_runnable(path) {
+        Shown::moves(&["T1021.002", "T1570"])
+    } else if path.starts_with("windows\\") {
+        // Only administrators can write there, and only over an administrative share.
+        Shown::may_move(&["T1021.002"])
+    } else {
+        None
+    }
+}
 
 /// Access right to read a file.
 const READS: u64 = 0x1;

@@ -1,12 +1,12 @@
 //! SSH (T1021.004).
 
-use super::{Started, Technique, brief, ran};
+use crabwalk_activity::{AccountKind, facts, for_each, is_service_logon};
+
+use super::{Started, Technique, ToolName, brief, ran};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::sensor::ends;
 use crate::world::World;
-use crabwalk_activity::facts;
-use crabwalk_activity::{AccountKind, for_each, is_service_logon};
 
 /// SSH.
 pub(crate) struct Ssh;
@@ -38,6 +38,13 @@ impl Technique for Ssh {
 
     fn network(&self, world: &mut World<'_>, out: &mut Sink) {
         network(world, out);
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(name) => name == "ssh",
+            ToolName::Script(_) | ToolName::Action(_) => false,
+        }
     }
 }
 

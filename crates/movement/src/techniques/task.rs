@@ -1,15 +1,17 @@
 //! Remote scheduled tasks (T1053.005).
 
-use crabwalk_activity::facts;
-use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of};
 use std::collections::HashMap;
 
-use super::{Call, Shares, Started, Technique, brief, leaves_output, ran};
+use crabwalk_activity::tasks::actions;
+use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of};
+
+use super::{Shares, Shown, Started, Technique, ToolName, brief, leaves_output, ran};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::files::WRITES;
 use crate::programs::program;
+use crate::used::Use;
 use crate::world::World;
-use crabwalk_activity::tasks::actions;
 
 /// Scheduled tasks.
 pub(crate) struct Task;
@@ -20,7 +22,7 @@ impl Technique for Task {
     }
 
     fn techniques(&self) -> &'static [&'static str] {
-        &["T1053.002", "T1053.005"]
+        &["T1053.005", "T1053.002"]
     }
 
     fn ports(&self) -> &'static [u16] {
@@ -41,11 +43,11 @@ impl Technique for Task {
         written(world, out);
     }
 
-    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+    fn call(&self, interface: &str, function: &str) -> Option<Shown> {
         let schedules = ["register", "jobadd", "schrpcrun"];
         (matches!(interface, "itaskschedulerservice" | "atsvc")
             && schedules.iter().any(|act| function.contains(act)))
-        .then(|| Call::moves(&["T1053.005"]))?
+        .then(|| Shown::moves(&["T1053.005"]))?
     }
 
     fn client(&self, command: &CommandLine) -> Option<Named> {
@@ -67,6 +69,27 @@ impl Technique for Task {
     fn credentials(&self, program: &str, _class: &str) -> Option<&'static [&'static str]> {
         (program == "schtasks.exe").then_some(&["T1053.005"])
     }
+
+    fn served(&self, used: &Use) -> Option<Shown> {
+        (used.program == "svchost.exe" && !used.own_hive).then(|| stored(used))?
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(_) => false,
+            ToolName::Script(name) => name == "atexec",
+            ToolName::Action(name) => name.contains("task"),
+        }
+    }
+}
+
+/// What the scheduler stored for its client: a task's file, or its key.
+fn stored(used: &Use) -> Option<Shown> {
+    let task = used.object.contains("\\schedule\\taskcache\\")
+        || used.object.contains("\\windows\\system32\\tasks\\");
+    let file = used.id == 4663 && used.kind == "file" && used.mask & WRITES != 0;
+    let act = used.registry().or(file.then_some(Act::Strong));
+    Shown::as_act(act.filter(|_| task)?, &["T1053.005"])
 }
 
 /// What the scheduler starts for tools that collect the output of their commands.

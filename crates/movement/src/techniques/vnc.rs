@@ -1,11 +1,11 @@
 //! VNC (T1021.005), as a sensor sees it.
 
-use super::Technique;
+use crabwalk_activity::{facts, for_each};
+
+use super::{Technique, ToolName};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::sensor::ends;
 use crate::world::World;
-use crabwalk_activity::facts;
-use crabwalk_activity::for_each;
 
 /// VNC.
 pub(crate) struct Vnc;
@@ -25,6 +25,13 @@ impl Technique for Vnc {
 
     fn network(&self, world: &mut World<'_>, out: &mut Sink) {
         network(world, out);
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(name) => name == "vnc",
+            ToolName::Script(_) | ToolName::Action(_) => false,
+        }
     }
 }
 

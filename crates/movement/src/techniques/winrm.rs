@@ -1,15 +1,17 @@
 //! Windows Remote Management: PowerShell remoting and winrs (T1021.006).
 
-use super::{Started, Technique, brief, ran};
+use std::collections::BTreeMap;
+
+use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of};
+
+use super::{Shown, Started, Technique, ToolName, brief, ran};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
 use crate::signs::sensor::ends;
 use crate::signs::usual::told;
+use crate::used::Use;
 use crate::world::World;
-use crabwalk_activity::facts;
-use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of};
-use std::collections::BTreeMap;
 
 /// Windows Remote Management.
 pub(crate) struct WinRm;
@@ -62,6 +64,19 @@ impl Technique for WinRm {
 
     fn credentials(&self, program: &str, class: &str) -> Option<&'static [&'static str]> {
         (program == "winrs.exe" || matches!(class, "http" | "wsman")).then_some(TECHNIQUES)
+    }
+
+    fn served(&self, used: &Use) -> Option<Shown> {
+        matches!(used.program.as_str(), "wsmprovhost.exe" | "winrshost.exe")
+            .then(|| Shown::moves(self.plain()))?
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(name) => name == "winrm",
+            ToolName::Script(_) => false,
+            ToolName::Action(name) => name.contains("winrm") || name.contains("wsman"),
+        }
     }
 }
 

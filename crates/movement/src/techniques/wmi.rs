@@ -1,15 +1,17 @@
 //! Windows Management Instrumentation (T1047, T1546.003).
 
-use crabwalk_activity::facts;
 use std::collections::HashMap;
 
-use super::{Call, Shares, Started, Technique, brief, ran};
+use crabwalk_activity::{
+    AccountId, AccountKind, Place, SECOND, base_name, facts, for_each, is_service_logon,
+};
+
+use super::{Shares, Shown, Started, Technique, ToolName, brief, ran};
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::files::WRITES;
+use crate::used::Use;
 use crate::world::World;
-use crabwalk_activity::{
-    AccountId, AccountKind, Place, SECOND, base_name, for_each, is_service_logon,
-};
 
 /// Windows Management Instrumentation.
 pub(crate) struct Wmi;
@@ -40,15 +42,15 @@ impl Technique for Wmi {
         events(world, out);
     }
 
-    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+    fn call(&self, interface: &str, function: &str) -> Option<Shown> {
         if !matches!(interface, "iwbemservices" | "iwbemlevel1login") {
             return None;
         }
         let acts = ["exec", "putinstance", "putclass"];
         if interface == "iwbemservices" && acts.iter().any(|act| function.contains(act)) {
-            Call::moves(&["T1047"])
+            Shown::moves(&["T1047"])
         } else {
-            Call::supports(&["T1047"])
+            Shown::supports(&["T1047"])
         }
     }
 
@@ -84,6 +86,53 @@ impl Technique for Wmi {
 
     fn credentials(&self, program: &str, class: &str) -> Option<&'static [&'static str]> {
         (program == "wmic.exe" || class == "rpcss").then_some(&["T1047"])
+    }
+
+    fn served(&self, used: &Use) -> Option<Shown> {
+        (used.program == "wmiprvse.exe").then(|| provided(used))?
+    }
+
+    fn is_meant(&self, name: ToolName<'_>) -> bool {
+        match name {
+            ToolName::Protocol(name) => name == "wmi",
+            ToolName::Script(name) => {
+                matches!(name, "wmiexec" | "wmiexec-pro" | "wmipersist" | "wmiquery")
+            }
+            // `create` and `exec` are methods of its classes.
+            ToolName::Action(name) => name.contains("wmi") || matches!(name, "create" | "exec"),
+        }
+    }
+}
+
+/// Privileges used to change something or to start a program as somebody, not to read.
+const CHANGING: &[&str] = &[
+    "setakeownershipprivilege",
+    "serestoreprivilege",
+    "seassignprimarytokenprivilege",
+    "seincreasequotaprivilege",
+    "seloaddriverprivilege",
+    "seshutdownprivilege",
+    "seremoteshutdownprivilege",
+];
+
+/// What a provider of WMI did for its client.
+fn provided(used: &Use) -> Option<Shown> {
+    if let Some(act) = used.registry() {
+        return Shown::as_act(act, &["T1047", "T1112"]);
+    }
+    let changes = match used.id {
+        4663 => used.mask & WRITES != 0,
+        4670 => true,
+        4673 | 4674 => CHANGING.iter().any(|name| used.privileges.contains(name)),
+        _ => false,
+    };
+    if changes {
+        Shown::moves(&["T1047"])
+    } else if used.id == 4674 {
+        // Some object was opened with a privilege, perhaps to read.
+        Shown::may_move(&["T1047"])
+    } else {
+        None
     }
 }
 
