@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crabwalk_testing::{crabwalk, crabwalk_reading};
+use crabwalk_testing::{crabwalk, crabwalk_reading, tool};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -48,26 +48,6 @@ fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
 
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A program that the tests of exports need, or `None` with a message where it may be missing.
-fn tool(name: &str) -> Option<PathBuf> {
-    let own = std::env::var_os("CRABWALK_TOOLS").map(|tools| PathBuf::from(tools).join("bin"));
-    let found = std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
-        .unwrap_or_default()
-        .into_iter()
-        .chain(own)
-        .map(|directory| directory.join(name))
-        .find(|program| program.is_file());
-    if found.is_none() {
-        assert!(
-            std::env::var_os("CRABWALK_REQUIRE_TOOLS").is_none(),
-            "{name} is missing: .ci/need {name}"
-        );
-        eprintln!("skipped: {name} is not installed");
-    }
-    found
 }
 
 #[test]

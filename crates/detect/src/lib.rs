@@ -51,7 +51,8 @@ pub use finding::{Finding, RiskObject, Suppressed, ThreatObject};
 pub use gap::Gap;
 pub use origin::{ContentOrigin, ContentProblem};
 
-pub use crabwalk_spl::DEFAULT_MEMORY;
+pub use crabwalk_spl::functions::time::time_modifier;
+pub use crabwalk_spl::{DEFAULT_MEMORY, Stop};
 pub use query::Query;
 pub use risk::Exception;
 pub use run::{Detections, Outcome, RunOptions};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_sources::collect::Demand;
-use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
+use crabwalk_spl::{Diagnostic, Driver, Engine, EngineOptions, Knowledge, Search, Stop};
 
 use crate::content::{Content, ContentOrigin, ContentProblem};
 use crate::error::RunError;
@@ -28,6 +28,26 @@ pub struct Answer {
     pub rows: Vec<Vec<Vec<String>>>,
     /// Likely mistakes in the search, such as a field that no event has.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// What a search may use, and what ends it early.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Maximum number of rows.
+    pub rows: usize,
+    /// Maximum number of bytes of the values in all rows.
+    pub bytes: usize,
+    /// Stops the search.
+    pub stop: Stop,
+}
+
+/// The answer of a search within bounds.
+#[derive(Debug)]
+pub enum Bounded {
+    /// The answer, and whether it has all rows.
+    Answer(Answer, bool),
+    /// The search was stopped.
+    Stopped,
 }
 
 impl Query {
@@ -83,6 +103,52 @@ impl Query {
                 .collect()
         };
         Ok(apart(check)?)
+    }
+
+    /// The names of the first search's commands.
+    pub fn commands(&self) -> Vec<String> {
+        let commands = self
+            .searches
+            .first()
+            .map(|search| &search.pipeline().commands);
+        let names = commands.into_iter().flatten().map(|one| one.name.clone());
+        names.collect()
+    }
+
+    /// Where the range of time starts that the first search asks for, as written (`earliest=-7d`).
+    pub fn earliest(&self) -> Option<&str> {
+        self.searches.first()?.earliest()
+    }
+
+    /// Runs the first search within bounds.
+    ///
+    /// # Errors
+    /// What went wrong with it, pointing into its text.
+    pub fn run_within(
+        self,
+        catalog: &Arc<dyn Catalog>,
+        options: &RunOptions,
+        bounds: &Bounds,
+    ) -> Result<Bounded, RunError> {
+        let Some(search) = self.searches.first() else {
+            return Ok(Bounded::Answer(Answer::default(), true));
+        };
+        let engine = Engine::new(
+            Arc::clone(catalog),
+            Arc::clone(&self.knowledge),
+            EngineOptions {
+                now: options.now,
+                threads: options.threads.max(1),
+                memory: options.memory,
+            },
+        )
+        .at_most(bounds.rows.saturating_add(1));
+        let work = || {
+            let driver = Driver::new()?;
+            let results = driver.run_unless(engine.run(search), &bounds.stop)?;
+            Ok(results.map_or(Bounded::Stopped, |results| bounded(results, bounds)))
+        };
+        apart(work)?
     }
 
     /// What the readers must decode.
@@ -155,4 +221,27 @@ impl Query {
             .collect::<Result<Vec<_>, _>>()?;
         Ok((answers, engine.stored_lookups()))
     }
+}
+
+/// As many rows as the bounds allow.
+fn bounded(results: crabwalk_spl::Results, bounds: &Bounds) -> Bounded {
+    let columns: Vec<String> = results.columns.clone();
+    let mut bytes: usize = 0;
+    let mut rows: Vec<Vec<Vec<String>>> = Vec::new();
+    let mut whole = true;
+    for row in results.rows() {
+        let row: Vec<Vec<String>> = columns.iter().map(|column| row.values(column)).collect();
+        bytes += row.iter().flatten().map(String::len).sum::<usize>() + columns.len() * 24;
+        if rows.len() >= bounds.rows || bytes > bounds.bytes {
+            whole = false;
+            break;
+        }
+        rows.push(row);
+    }
+    let answer = Answer {
+        columns,
+        rows,
+        warnings: results.warnings,
+    };
+    Bounded::Answer(answer, whole)
 }

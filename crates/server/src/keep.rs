@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crabwalk_sources::collect::Collector;
 use crabwalk_sources::delivery::{Deliveries, Delivery};
 use crabwalk_sources::report::{SourceKind, SourceReport};
-use crabwalk_store::{CommitInfo, GRACE, Ingest, NewSource, Store, StoreCatalog, StoreError};
+use crabwalk_store::{CommitInfo, GRACE, Ingest, NewSource, Store};
 
 use crate::batch::{Batch, Sender};
 use crate::intake::{Keeper, Written};
@@ -178,15 +178,6 @@ impl Kept {
         if self.send(Message::Flush(done)) {
             let _ = wait.recv();
         }
-    }
-
-    /// All events received so far. This may take a while.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub fn snapshot(&self) -> Result<StoreCatalog, StoreError> {
-        self.flush();
-        self.store.snapshot()
     }
 
     /// Leaves files of the store unmerged until somebody has read them who reads each commit once

@@ -27,11 +27,14 @@ use crate::folder::Folders;
 use crate::hec::{self, Acks};
 use crate::http::{self, Serving, TlsError};
 use crate::intake::Intake;
+use crate::jobs::Jobs;
 use crate::keep::Kept;
 use crate::limits::Limits;
 use crate::listed::ListError;
+use crate::saved::SavedSearches;
 use crate::schedule::{Schedules, Settings};
 use crate::shared::Server;
+use crate::splunk;
 use crate::syslog;
 use crate::token::{Token, TokenError, Tokens};
 use crate::wal::{Disk, SEGMENT_BYTES, Wal, WalError};
@@ -305,6 +308,8 @@ async fn serve(
     let link = accounts.first_link().map_err(TokenError::from)?;
     let alerts = Alerts::open(&data.folder, config.alerts.clone()).map_err(TokenError::from)?;
     let alerts = Arc::new(alerts);
+    let saved = SavedSearches::open(&data.folder).map_err(TokenError::from)?;
+    let saved = Arc::new(saved);
     let settings = Arc::new(Settings::open(&data.folder).map_err(TokenError::from)?);
     let watch = match &config.hunting {
         Some(hunting) => {
@@ -330,6 +335,7 @@ async fn serve(
                 Arc::clone(&kept),
                 Arc::clone(&alerts),
                 settings,
+                Arc::clone(&saved),
             );
             Some(schedules.map_err(TokenError::from)?)
         }
@@ -339,6 +345,7 @@ async fn serve(
         true => None,
         false => Some(Folders::watch(config.folders.clone(), Arc::clone(&kept))?),
     };
+    let jobs = Arc::new(Jobs::new(Arc::clone(&kept), Arc::clone(&config.content)));
     let server = Arc::new(Server {
         intake: Arc::clone(&intake),
         kept,
@@ -353,7 +360,8 @@ async fn serve(
         watch,
         schedules,
         alerts,
-        searches: Arc::new(Semaphore::new(4)),
+        jobs,
+        saved,
         limits: Arc::clone(&limits),
     });
     let (stop, stopped) = watch::channel(false);
@@ -496,6 +504,8 @@ fn router(server: &Arc<Server>) -> Router {
     Router::new()
         .route("/services/collector", any(hec::collector))
         .route("/services/collector/{*rest}", any(hec::collector))
+        .route("/services/{*rest}", any(splunk::splunk))
+        .route("/servicesNS/{*rest}", any(splunk::splunk))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(crate::status::ready))
         .merge(web::routes())

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use tokio::sync::Semaphore;
-
 use crate::account::Users;
 use crate::alert::Alerts;
 use crate::audit::Audit;
@@ -12,8 +10,10 @@ use crate::batch::Batch;
 use crate::elastic::Ids;
 use crate::hec::Acks;
 use crate::intake::{Intake, Refused, Room, Taken};
+use crate::jobs::Jobs;
 use crate::keep::Kept;
 use crate::limits::Limits;
+use crate::saved::SavedSearches;
 use crate::schedule::Schedules;
 use crate::token::Tokens;
 use crate::watch::{Knows, Watch};
@@ -46,8 +46,10 @@ pub struct Server {
     pub schedules: Option<Schedules>,
     /// Alerts for people who are not looking.
     pub alerts: Arc<Alerts>,
-    /// Limits concurrent searches.
-    pub searches: Arc<Semaphore>,
+    /// Searches.
+    pub jobs: Arc<Jobs>,
+    /// Searches that people saved.
+    pub saved: Arc<SavedSearches>,
     /// Limits.
     pub limits: Arc<Limits>,
 }

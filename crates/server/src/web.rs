@@ -22,7 +22,9 @@ use tokio::time::timeout;
 use crate::account::{AccountError, Role, User};
 use crate::audit::Act;
 use crate::http::{Peer, decoded, parameters};
+use crate::jobs::{Job, JobError, Question};
 use crate::schedule::{Change, ChangeError};
+use crate::search;
 use crate::shared::Server;
 
 /// Bytes of a form or an API request.
@@ -52,6 +54,10 @@ pub fn routes() -> Router<Arc<Server>> {
         .route("/api/v1/content/{id}", axum::routing::patch(change_content))
         .route("/api/v1/findings", get(findings))
         .route("/api/v1/search", post(search))
+        .route("/api/v1/search/jobs", get(jobs).post(add_job))
+        .route("/api/v1/search/jobs/{id}", get(job).delete(cancel_job))
+        .route("/api/v1/search/jobs/{id}/results", get(job_results))
+        .route("/api/v1/search/jobs/{id}/events", get(job_events))
 }
 
 /// A response with the headers of pages.
@@ -117,7 +123,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Whether a request that changes something comes from our own pages, or from no page at all.
-fn is_own(headers: &HeaderMap) -> bool {
+pub fn is_own(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
@@ -189,7 +195,7 @@ pub async fn who(server: &Arc<Server>, parts: &Parts) -> Option<User> {
 }
 
 /// Notes a wrong password. Tries that had to wait are not noted: a guesser could push everything else out of the log.
-fn note_refused(server: &Server, checked: &Result<User, AccountError>, name: &str, peer: &str) {
+pub fn note_refused(server: &Server, checked: &Result<User, AccountError>, name: &str, peer: &str) {
     if matches!(checked, Err(AccountError::Wrong)) {
         server.audit.note(Act::Refused, name, peer, "");
     }
@@ -683,28 +689,123 @@ async fn status(State(server): State<Arc<Server>>, request: Request) -> Response
     }
 }
 
-/// Runs one search: `{"search": "…"}` returns columns, rows and warnings.
-async fn search(State(server): State<Arc<Server>>, request: Request) -> Response {
+/// The question of a request.
+async fn question(server: &Server, body: Body) -> Result<Question, String> {
+    let bytes = small(server, body).await;
+    let bytes = bytes.ok_or("the request cannot be read")?;
+    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+}
+
+fn refused(error: &JobError) -> Response {
+    let status = match error {
+        JobError::Search(_) => StatusCode::BAD_REQUEST,
+        JobError::Content(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        JobError::Busy => StatusCode::TOO_MANY_REQUESTS,
+    };
+    wrong(status, &error.to_string())
+}
+
+/// Starts the job of a request.
+async fn started(server: &Arc<Server>, request: Request) -> Result<Arc<Job>, Box<Response>> {
     let (parts, body) = request.into_parts();
+    let user = allowed(server, &parts, Role::Analyst).await?;
+    let question = question(server, body).await;
+    let question = question.map_err(|error| wrong(StatusCode::BAD_REQUEST, &error))?;
+    note(server, &parts, &user, Act::Search, &question.search);
+    let job = search::start(server, &user, question).await;
+    job.map_err(|error| Box::new(refused(&error)))
+}
+
+/// Runs a search, and answers with columns, rows and warnings.
+async fn search(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let job = match started(&server, request).await {
+        Ok(job) => job,
+        Err(response) => return *response,
+    };
+    let write = |job: &Job| {
+        let (status, told) = search::told(job, 0, usize::MAX);
+        said(status, &told)
+    };
+    search::answer(&server.jobs, job, write).await
+}
+
+/// Starts a search, and answers with its job.
+async fn add_job(State(server): State<Arc<Server>>, request: Request) -> Response {
+    match started(&server, request).await {
+        Ok(job) => said(StatusCode::CREATED, &job.described()),
+        Err(response) => *response,
+    }
+}
+
+/// The user's jobs, newest first; all for administrators.
+async fn jobs(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match allowed(&server, &parts, Role::Analyst).await {
+        Ok(user) => {
+            let all = server.jobs.all(&user);
+            let all: Vec<Value> = all.iter().map(|job| job.described()).collect();
+            said(StatusCode::OK, &json!({ "jobs": all }))
+        }
+        Err(response) => response,
+    }
+}
+
+/// The job that a request names, and the request's query.
+async fn named_job(
+    server: &Arc<Server>,
+    request: Request,
+    place: usize,
+) -> Result<(Arc<Job>, Vec<(String, String)>), Box<Response>> {
+    let (parts, _) = request.into_parts();
+    let user = allowed(server, &parts, Role::Analyst).await?;
+    let id = parts.uri.path().rsplit('/').nth(place).unwrap_or_default();
+    let job = server.jobs.get(&user, id);
+    let none = || Box::new(wrong(StatusCode::NOT_FOUND, "there is no such job"));
+    let query = parameters(parts.uri.query().unwrap_or_default());
+    Ok((job.ok_or_else(none)?, query))
+}
+
+/// How a job is.
+async fn job(State(server): State<Arc<Server>>, request: Request) -> Response {
+    match named_job(&server, request, 0).await {
+        Ok((job, _)) => said(StatusCode::OK, &job.described()),
+        Err(response) => *response,
+    }
+}
+
+/// The answer of a job: `?offset=`, `?count=`.
+async fn job_results(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (job, query) = match named_job(&server, request, 1).await {
+        Ok(found) => found,
+        Err(response) => return *response,
+    };
+    if !job.stage().is_over() {
+        return wrong(StatusCode::CONFLICT, "the search is not done yet");
+    }
+    let number = |name: &str| field(&query, name).parse::<usize>().ok();
+    let offset = number("offset").unwrap_or(0);
+    let (status, told) = search::told(&job, offset, number("count").unwrap_or(usize::MAX));
+    said(status, &told)
+}
+
+/// How a job goes on, as server-sent events.
+async fn job_events(State(server): State<Arc<Server>>, request: Request) -> Response {
+    match named_job(&server, request, 1).await {
+        Ok((job, _)) => page(StatusCode::OK, "text/event-stream", search::events(job)),
+        Err(response) => *response,
+    }
+}
+
+/// Cancels a job.
+async fn cancel_job(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
     let user = match allowed(&server, &parts, Role::Analyst).await {
         Ok(user) => user,
         Err(response) => return response,
     };
-    #[derive(serde::Deserialize)]
-    struct Question {
-        search: String,
-    }
-    let question: Question = match small(&server, body).await {
-        Some(bytes) => match serde_json::from_slice(&bytes) {
-            Ok(question) => question,
-            Err(error) => return wrong(StatusCode::BAD_REQUEST, &error.to_string()),
-        },
-        None => return wrong(StatusCode::BAD_REQUEST, "the request cannot be read"),
-    };
-    note(&server, &parts, &user, Act::Search, &question.search);
-    let asked = crate::ask::ask(&server, question.search).await;
-    match asked {
-        Ok(answer) => said(StatusCode::OK, &answer),
-        Err(error) => wrong(StatusCode::BAD_REQUEST, &error.to_string()),
+    let id = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    match server.jobs.cancel(&user, id) {
+        true => said(StatusCode::OK, &json!({"error": null})),
+        false => wrong(StatusCode::NOT_FOUND, "there is no such job"),
     }
 }

@@ -12,7 +12,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -69,6 +69,8 @@ pub struct Engine {
     place: Option<Arc<dyn Place>>,
     /// What searches have looked up in the tables. None if plans run elsewhere.
     glances: Option<Glances>,
+    /// Maximum number of rows that a search gives.
+    most: Option<usize>,
 }
 
 impl Engine {
@@ -118,12 +120,20 @@ impl Engine {
             types: TypeInfos::default(),
             datafusion: SessionContext::new_with_state(state),
             quick: SessionContext::new_with_state(quick),
+            most: None,
             // Parallel searches query large tables, too.
             glances: Some(Glances::new(match options.threads {
                 0 | 1 => usize::MAX,
                 _ => MOST_ROWS,
             })),
         }
+    }
+
+    /// An engine whose searches give the first rows only, and read no more than these need.
+    #[must_use]
+    pub fn at_most(mut self, rows: usize) -> Self {
+        self.most = Some(rows);
+        self
     }
 
     /// An engine whose plans run elsewhere.
@@ -266,11 +276,17 @@ impl Engine {
         let batches = if planned.rows.empty {
             Vec::new()
         } else {
-            self.collect(planned.plan().clone(), planned.bounded)
-                .await
-                .map_err(|error| {
-                    search.failure(format!("the search failed: {}", error.strip_backtrace()))
-                })?
+            let failed = |error: datafusion::error::DataFusionError| {
+                search.failure(format!("the search failed: {}", error.strip_backtrace()))
+            };
+            let mut plan = planned.plan().clone();
+            if let Some(most) = self.most {
+                let limited = LogicalPlanBuilder::from(plan).limit(0, Some(most));
+                plan = limited
+                    .and_then(LogicalPlanBuilder::build)
+                    .map_err(failed)?;
+            }
+            self.collect(plan, planned.bounded).await.map_err(failed)?
         };
         let columns = visible_columns(&planned, &batches);
         Ok(Results::new(

@@ -67,7 +67,7 @@ mod tables;
 pub mod value;
 
 pub use demand::{Reader, Readers, demand};
-pub use driver::Driver;
+pub use driver::{Driver, Stop};
 pub use engine::{DEFAULT_MEMORY, Engine, EngineOptions, Results, Row, Running};
 pub use knowledge::{Knowledge, Locations};
 pub use locations::{LocationFile, LocationFileError};

@@ -40,5 +40,5 @@ mod suite;
 pub use cases::{Block, Expected, blocks, files};
 pub use corpus::corpus;
 pub use events::{Event, Events};
-pub use program::{Ran, crabwalk, crabwalk_reading, program};
+pub use program::{Ran, crabwalk, crabwalk_reading, program, tool};
 pub use suite::{Differs, Suite};

@@ -103,3 +103,26 @@ pub fn crabwalk_reading(folder: impl AsRef<Path>, arguments: &[&str], input: &[u
         output.unwrap_or_else(|error| panic!("{error}")).into()
     })
 }
+
+/// A program that a test needs and `.ci/need` installs, or `None` with a message where it may be missing.
+///
+/// # Panics
+/// If it is missing and `CRABWALK_REQUIRE_TOOLS` is set.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let own = std::env::var_os("CRABWALK_TOOLS").map(|tools| PathBuf::from(tools).join("bin"));
+    let found = std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
+        .unwrap_or_default()
+        .into_iter()
+        .chain(own)
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file());
+    if found.is_none() {
+        assert!(
+            std::env::var_os("CRABWALK_REQUIRE_TOOLS").is_none(),
+            "{name} is missing: .ci/need {name}"
+        );
+        eprintln!("skipped: {name} is not installed");
+    }
+    found
+}

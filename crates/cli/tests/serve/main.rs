@@ -10,6 +10,7 @@
 #![cfg(unix)]
 
 mod schedules;
+mod searches;
 mod served;
 
 use std::io::Write as _;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::served::{Served, folder};
 
 /// A detection of our own; `more` are further keys.
-fn detection(folder: &Path, id: &str, kind: &str, search: &str, more: &str) {
+pub fn detection(folder: &Path, id: &str, kind: &str, search: &str, more: &str) {
     let text = format!(
         "name: Rule {id}\nid: {id}\ntype: {kind}\nsearch: {search}\nrba:\n  message: $dest$ was concerned\n  \
          risk_objects: [{{field: dest, type: system, score: 50}}]\n{more}"

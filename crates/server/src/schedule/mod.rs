@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use crate::alert::{Alert, Alerts};
 use crate::keep::Kept;
 use crate::listed::{ListError, Listed};
+use crate::saved::SavedSearches;
 use crate::watch::Knows;
 pub use journal::Recorded;
 use journal::{Journal, Progress, Ran, Run};
@@ -73,22 +74,25 @@ impl Setting {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// See [`Setting`].
-    enabled: Option<bool>,
-    /// See [`Setting`].
-    alert: Option<bool>,
+    /// Whether it runs at all.
+    pub enabled: Option<bool>,
+    /// Whether each of its findings is an alert.
+    pub alert: Option<bool>,
     /// A schedule; `null` for that of the content.
     #[serde(default, deserialize_with = "present")]
-    schedule: Option<Option<Times>>,
+    pub schedule: Option<Option<Times>>,
 }
 
 /// A schedule as people write it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Times {
-    cron: String,
-    earliest: String,
-    latest: String,
+pub struct Times {
+    /// The cron expression.
+    pub cron: String,
+    /// Where the window starts.
+    pub earliest: String,
+    /// Where it ends.
+    pub latest: String,
 }
 
 /// Tells `null` from nothing.
@@ -177,6 +181,7 @@ struct Shared {
     kept: Arc<Kept>,
     alerts: Arc<Alerts>,
     settings: Arc<Settings>,
+    saved: Arc<SavedSearches>,
     journal: Mutex<Journal>,
     plan: Mutex<Arc<Plan>>,
     /// Rises with each plan.
@@ -217,6 +222,7 @@ impl Schedules {
         kept: Arc<Kept>,
         alerts: Arc<Alerts>,
         settings: Arc<Settings>,
+        saved: Arc<SavedSearches>,
     ) -> Result<Self, ListError> {
         let failed = |source| ListError {
             path: data.join("findings.jsonl"),
@@ -229,6 +235,7 @@ impl Schedules {
             kept,
             alerts,
             settings,
+            saved,
             journal: Mutex::new(journal),
             plan: Mutex::default(),
             planned: AtomicU64::new(0),
@@ -286,15 +293,20 @@ impl Schedules {
     }
 
     /// All detections, and how far each has come.
-    pub fn all(&self) -> Value {
+    pub fn detections(&self) -> Vec<Value> {
         let plan = Arc::clone(&lock(&self.shared.plan));
         let journal = lock(&self.shared.journal);
         let known = &journal.state.detections;
         let none = Progress::default();
-        let all: Vec<Value> = (plan.all.iter())
+        (plan.all.iter())
             .map(|one| described(one, known.get(&one.detection.id).unwrap_or(&none)))
-            .collect();
-        json!({"detections": all, "problems": plan.problems, "trouble": self.trouble()})
+            .collect()
+    }
+
+    /// All detections, and what is wrong with content.
+    pub fn all(&self) -> Value {
+        let problems = lock(&self.shared.plan).problems.clone();
+        json!({"detections": self.detections(), "problems": problems, "trouble": self.trouble()})
     }
 
     /// The latest findings, newest first: of one detection if one is named, found after a time, in microseconds since
@@ -308,6 +320,11 @@ impl Schedules {
             .take(most)
             .map(shown)
             .collect()
+    }
+
+    /// Loads content and saved searches anew.
+    pub fn reload(&self) {
+        self.shared.load();
     }
 
     /// Changes what is decided about a detection, and returns it as it is then.
@@ -370,6 +387,8 @@ fn described(one: &Planned, progress: &Progress) -> Value {
         "severity": detection.severity().to_string(),
         "stories": detection.stories,
         "techniques": detection.techniques,
+        "description": detection.description,
+        "search": detection.search,
         "enabled": one.setting.enabled,
         "alert": one.setting.alert,
         "runs": match &one.timing {
@@ -456,16 +475,23 @@ impl Shared {
         *trouble = error;
     }
 
+    /// Loads content, with the saved searches that run at times.
+    fn whole(&self) -> Result<Content, String> {
+        let mut content = (self.content)()?;
+        content.detections.extend(self.saved.detections());
+        Ok(content)
+    }
+
     /// Loads content, without what is switched off.
     fn enabled(&self) -> Result<Content, String> {
-        let mut content = (self.content)()?;
+        let mut content = self.whole()?;
         self.settings.apply(&mut content);
         Ok(content)
     }
 
     /// Makes a new plan from content and settings. If content cannot be loaded, the previous plan stays.
     fn load(&self) {
-        let content = match (self.content)() {
+        let content = match self.whole() {
             Ok(content) => content,
             Err(error) => return self.failed(Some(error)),
         };
