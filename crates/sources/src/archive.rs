@@ -101,6 +101,68 @@ pub(crate) fn zip_sizes(file: File) -> zip::result::ZipResult<Vec<u64>> {
         .collect())
 }
 
+/// The name of a deflated member of a zip whose sizes stand behind it, as programs write it that cannot go back, and where
+/// its data begin, to which the input is moved. `None` if there is no such member at `start`.
+fn streamed_member(input: &mut (impl Read + Seek), start: u64) -> Option<(String, u64)> {
+    /// "A general purpose bit flag", bits 0 and 3, and method 8 (APPNOTE.TXT, 4.4.4 and 4.4.5).
+    const ENCRYPTED: u16 = 1;
+    const SIZES_BEHIND: u16 = 8;
+    const DEFLATED: u16 = 8;
+    let mut head = [0_u8; 30];
+    input.seek(SeekFrom::Start(start)).ok()?;
+    input.read_exact(&mut head).ok()?;
+    let number = |at: usize| {
+        let bytes = head.get(at..at + 2)?;
+        Some(u16::from_le_bytes(bytes.try_into().ok()?))
+    };
+    let (flags, method) = (number(6)?, number(8)?);
+    let fits = head.starts_with(b"PK\x03\x04")
+        && flags & SIZES_BEHIND != 0
+        && flags & ENCRYPTED == 0
+        && method == DEFLATED;
+    let (name_length, extra) = (number(26)?, number(28)?);
+    let mut name = vec![0_u8; usize::from(name_length)];
+    input.read_exact(&mut name).ok()?;
+    let data = start + 30 + u64::from(name_length) + u64::from(extra);
+    input.seek(SeekFrom::Start(data)).ok()?;
+    fits.then(|| (String::from_utf8_lossy(&name).into_owned(), data))
+}
+
+/// Moves the input from the end of a member's data over the sizes behind it to the next member, if there is one.
+fn next_member(input: &mut (impl Read + Seek), end: u64) -> bool {
+    // With its signature and sizes of 8 bytes, a data descriptor has 24 bytes.
+    let mut behind = [0_u8; 24 + 4];
+    if input.seek(SeekFrom::Start(end)).is_err() {
+        return false;
+    }
+    let behind = fill(input, &mut behind).unwrap_or_default();
+    match memchr::memmem::find(behind, b"PK\x03\x04") {
+        Some(at) => input.seek(SeekFrom::Start(end + at as u64)).is_ok(),
+        None => false,
+    }
+}
+
+/// Bytes of a block of a tar.
+const TAR_BLOCK: u64 = 512;
+
+/// Counts the zeros at the end of what was read.
+struct Zeros<R> {
+    inner: R,
+    count: u64,
+}
+
+impl<R: Read> Read for Zeros<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let read = buffer.get(..count).unwrap_or_default();
+        match read.iter().rposition(|byte| *byte != 0) {
+            None => self.count += count as u64,
+            Some(last) => self.count = (count - last - 1) as u64,
+        }
+        Ok(count)
+    }
+}
+
 /// Counts bytes read, and reports progress.
 struct Counted<'p, R> {
     inner: R,
@@ -603,10 +665,31 @@ impl<'w, 'd> Worker<'w, 'd> {
         if input.rewind().is_err() {
             return (found, logs);
         }
-        while budget.members.fetch_add(1, Ordering::Relaxed) < self.limits.archive_members
-            && let Ok(Some(member)) = zip::read::read_zipfile_from_stream(&mut *input)
-        {
+        while budget.members.fetch_add(1, Ordering::Relaxed) < self.limits.archive_members {
             let at = found;
+            let Ok(start) = input.stream_position() else {
+                break;
+            };
+            if let Some((name, data)) = streamed_member(input, start) {
+                found += 1;
+                let inner = self.member(source, at, &name);
+                let decoder = flate2::read::DeflateDecoder::new(&mut *input);
+                let packed = (budget.packed > 0).then_some(budget.packed);
+                let mut metered = Metered::new(decoder, budget, self.limits, packed);
+                logs += u64::from(self.stream(inner, &mut metered, budget));
+                let ended = io::copy(&mut metered, &mut io::sink()).is_ok();
+                let end = data + metered.inner.total_in();
+                if ended && next_member(input, end) {
+                    continue;
+                }
+                break;
+            }
+            if input.seek(SeekFrom::Start(start)).is_err() {
+                break;
+            }
+            let Ok(Some(member)) = zip::read::read_zipfile_from_stream(&mut *input) else {
+                break;
+            };
             found += 1;
             if member.is_dir() {
                 continue;
@@ -632,6 +715,7 @@ impl<'w, 'd> Worker<'w, 'd> {
     fn tar(&mut self, source: Source, input: impl Read, budget: &Budget) -> bool {
         let mut report = SourceReport::new(source.id, source.path.clone(), SourceKind::Archive);
         let mut readable = 0;
+        let mut complete = false;
         let limits = self.limits;
         let loss = |message: String| Problem {
             offset: None,
@@ -639,10 +723,15 @@ impl<'w, 'd> Worker<'w, 'd> {
             message,
             loss: true,
         };
-        let mut archive = tar::Archive::new(input);
+        let mut input = Zeros {
+            inner: input,
+            count: 0,
+        };
+        let mut archive = tar::Archive::new(&mut input);
         match archive.entries() {
             Err(error) => report.problem(loss(format!("the tar archive cannot be read: {error}"))),
             Ok(entries) => {
+                complete = true;
                 for (at, entry) in entries.enumerate() {
                     if budget.members.fetch_add(1, Ordering::Relaxed) >= limits.archive_members {
                         report.problem(loss(format!(
@@ -658,6 +747,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                             report.problem(loss(format!(
                                 "the archive is truncated after {at} members: {error}"
                             )));
+                            complete = false;
                             break;
                         }
                     };
@@ -669,6 +759,26 @@ impl<'w, 'd> Worker<'w, 'd> {
                     readable += u64::from(self.stream(inner, &mut entry, budget));
                 }
             }
+        }
+        // The archive ends with blocks of zeros, and what packed it has an end of its own behind them.
+        let behind = complete.then(|| io::copy(&mut input, &mut io::sink()));
+        let damage = match behind {
+            Some(Err(error)) => Some(format!(
+                "behind its members the archive is damaged: {error}"
+            )),
+            Some(Ok(_)) if input.count < TAR_BLOCK => Some(
+                "the archive has no mark at its end: members may be missing behind the last one"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        if let Some(message) = damage {
+            report.problem(Problem {
+                offset: None,
+                record: None,
+                message,
+                loss: false,
+            });
         }
         self.entry(Entry {
             order: source.order,

@@ -133,6 +133,32 @@ impl Table {
         row
     }
 
+    /// The columns of a row that breaks off. What a part of a header field says is something else than the field would have.
+    pub fn cut_row(&self, text: &str, dates: &mut Dates) -> Vec<(&str, String)> {
+        let mut row = self.row(text, dates);
+        let last = cells(text, self.separator).len().checked_sub(1);
+        if let Some(name) = last.and_then(|last| self.names.get(last))
+            && (TIMES.contains(&name.as_str()) || header_name(name).is_some())
+        {
+            row.retain(|(own, _)| own != name);
+        }
+        row
+    }
+
+    /// Whether a row has fewer cells than there are columns.
+    pub fn lacks_cells(&self, row: &[u8]) -> bool {
+        let row = String::from_utf8_lossy(row);
+        cells(&row, self.separator).len() < self.names.len()
+    }
+
+    /// Whether a quote that opens in the row here and is closed nowhere is where the file breaks off: no line behind it is
+    /// a row.
+    pub fn ends_in_row(&self, bytes: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(bytes);
+        let mut lines = text.lines().skip(1);
+        !lines.any(|line| cells(line, self.separator).len() >= self.names.len())
+    }
+
     /// The columns of a row that have a value.
     fn columns(&self, text: &str) -> Vec<(&str, String)> {
         // Event Viewer writes the message into a column without a name.

@@ -203,8 +203,9 @@ impl Flat {
     }
 }
 
-/// A truncated JSON object, completed after its last complete value, or with the available part of a text.
-fn completed(text: &str) -> Option<String> {
+/// A truncated JSON object, completed after its last complete value, or with the available part of a text. Says whether the
+/// last value is such a part.
+fn completed(text: &str) -> Option<(String, bool)> {
     let bytes = text.as_bytes();
     let mut open: Vec<u8> = Vec::new();
     // The length of the text after each complete value, and what is open there.
@@ -273,15 +274,61 @@ fn completed(text: &str) -> Option<String> {
         at += 1;
     }
     let (length, depth) = kept;
-    let mut whole = match cut {
-        Some(end) if !is_key => format!("{}\"", text.get(..end)?),
+    let (mut whole, is_part) = match cut {
+        Some(end) if !is_key => (format!("{}\"", text.get(..end)?), true),
         _ => {
             open.truncate(depth);
-            text.get(..length)?.to_owned()
+            (text.get(..length)?.to_owned(), false)
         }
     };
     whole.extend(open.iter().rev().map(|byte| char::from(*byte)));
-    Some(whole)
+    Some((whole, is_part))
+}
+
+/// Whether a value is of the event's header, so that a part of it says something else: another time, host or log.
+fn is_of_header(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    let lower = last.to_ascii_lowercase();
+    csv::header_name(last).is_some()
+        || IDS.contains(&last)
+        || path
+            .split('.')
+            .any(|name| name.eq_ignore_ascii_case("system"))
+        || path.to_ascii_lowercase().ends_with("provider.name")
+        || ["time", "date", "stamp", "created"]
+            .iter()
+            .any(|part| lower.contains(part))
+        || matches!(
+            lower.as_str(),
+            "ts" | "id" | "host" | "provider" | "source" | "sourcetype"
+        )
+}
+
+/// Where the first array of objects opens in a JSON object, and where its first object does.
+pub(crate) fn array_within(bytes: &[u8]) -> Option<(usize, usize)> {
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => loop {
+                at += 1 + memchr::memchr2(b'"', b'\\', bytes.get(at + 1..)?)?;
+                if bytes.get(at) == Some(&b'"') {
+                    break;
+                }
+                at += 1;
+            },
+            b'[' => {
+                let rest = bytes.get(at + 1..)?;
+                let blanks = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
+                let first = at + 1 + blanks.count();
+                if bytes.get(first) == Some(&b'{') {
+                    return Some((at, first));
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 struct Flatten<'f>(&'f mut Flat);
@@ -522,25 +569,46 @@ impl JsonReader {
         const LEAST: usize = 48;
         let Some(whole) = Some(text)
             .filter(|text| text.len() >= LEAST)
-            .and_then(completed)
+            .and_then(|text| self.take_cut(text, &sink.report.path))
         else {
             return false;
         };
-        if self.flat.parse(&whole).is_err() {
-            return false;
-        }
-        self.flat.unmark_gelf();
-        let names = self
-            .zeek_file
-            .get_or_insert_with(|| zeek::kinds_of_file(&sink.report.path));
-        if matches!(shape_of(&self.flat, names), Shape::Unknown | Shape::Cim(_)) {
-            return false;
-        }
         let before = sink.report.records;
         sink.cut = true;
         let read = self.read_flat(&whole, sink, 0);
         sink.cut = false;
         read.is_ok() && sink.report.records > before
+    }
+
+    /// Parses the available part of a truncated record. Returns its text, completed, if it has a known shape.
+    fn take_cut(&mut self, text: &str, path: &str) -> Option<String> {
+        let (whole, is_part) = completed(text)?;
+        self.flat.parse(&whole).ok()?;
+        if is_part
+            && self
+                .flat
+                .iter()
+                .last()
+                .is_some_and(|(path, ..)| is_of_header(path))
+        {
+            self.flat.leaves.pop();
+        }
+        self.flat.unmark_gelf();
+        let names = self
+            .zeek_file
+            .get_or_insert_with(|| zeek::kinds_of_file(path));
+        let shape = shape_of(&self.flat, names);
+        (!matches!(shape, Shape::Unknown | Shape::Cim(_))).then_some(whole)
+    }
+
+    /// Whether a text, which may be truncated, begins with a record.
+    pub fn begins_record(&mut self, text: &str, path: &str) -> bool {
+        let length = match find_object_end(text.as_bytes(), true) {
+            Piece::Whole(length) => length,
+            _ => text.len(),
+        };
+        text.get(..length)
+            .is_some_and(|record| self.take_cut(record, path).is_some())
     }
 
     /// Reads the last parsed record, whose text is `text` if it was JSON.
@@ -564,6 +632,8 @@ impl JsonReader {
             Shape::Winlogbeat(prefix) => winlogbeat(&self.flat, prefix, &mut sink.record),
             Shape::EvtxECmd(prefix) => {
                 let payload = evtxecmd(&self.flat, prefix, &mut sink.record).to_owned();
+                let part = sink.cut.then(|| completed(&payload)).flatten();
+                let payload = part.map_or(payload, |(whole, _)| whole);
                 if self.flat.parse(&payload).is_ok() {
                     event_tree(&self.flat, "", &mut sink.record);
                 } else {

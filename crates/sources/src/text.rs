@@ -179,6 +179,10 @@ struct Splitter<'l, R> {
     junk: u64,
     first_junk: Option<(u64, String)>,
     lossy: u64,
+    /// JSON arrays around the records, and XML documents, that have no end yet.
+    open: [u64; 2],
+    /// Whether the last record breaks off.
+    torn: bool,
 }
 
 const KINDS: [SourceKind; 6] = [
@@ -206,6 +210,8 @@ impl<'l, R: Read> Splitter<'l, R> {
             junk: 0,
             first_junk: None,
             lossy: 0,
+            open: [0; 2],
+            torn: false,
         }
     }
 
@@ -222,12 +228,13 @@ impl<'l, R: Read> Splitter<'l, R> {
                 }
                 continue;
             }
-            let skip = self
-                .window
-                .bytes()
+            let bytes = self.window.bytes();
+            let skip = bytes.iter().take_while(|byte| is_between(**byte)).count();
+            let ends = up_to(bytes, Some(skip))
                 .iter()
-                .take_while(|byte| is_between(**byte))
-                .count();
+                .filter(|byte| **byte == b']');
+            let [arrays, _] = &mut self.open;
+            *arrays = arrays.saturating_sub(ends.count() as u64);
             self.window.skip(skip);
             let Some(first) = self.window.bytes().first().copied() else {
                 if self.window.more() {
@@ -242,7 +249,11 @@ impl<'l, R: Read> Splitter<'l, R> {
             match first {
                 b'<' if !syslog::looks_like(self.window.bytes()) => self.markup(sink),
                 b'{' => self.object(sink),
-                b'[' if opens_array(self.window.bytes()) => self.window.skip(1),
+                b'[' if opens_array(self.window.bytes()) => {
+                    let [arrays, _] = &mut self.open;
+                    *arrays += 1;
+                    self.window.skip(1);
+                }
                 // A byte-order mark, at the start or where files were concatenated.
                 0xef if self.window.bytes().starts_with(b"\xef\xbb\xbf") => self.window.skip(3),
                 b'&' if starts_escaped_event(self.window.bytes()) => self.escaped(sink),
@@ -273,6 +284,22 @@ impl<'l, R: Read> Splitter<'l, R> {
                 offset,
                 format!("reading stopped here: {error}; everything before was kept"),
             );
+        }
+        let ([arrays, documents], [xml, json, ..]) = (self.open, self.kinds);
+        for (open, records, what) in [
+            (arrays, json, "array of JSON records"),
+            (documents, xml, "XML document"),
+        ] {
+            if open > 0 && records > 0 && !self.torn {
+                let message =
+                    format!("the {what} has no end: what was behind the last record is missing");
+                sink.report.problem(crate::report::Problem {
+                    offset: Some(self.window.offset),
+                    record: None,
+                    message,
+                    loss: true,
+                });
+            }
         }
         if self.dates.undecided > 0 {
             let message = format!(
@@ -339,6 +366,12 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
     }
 
+    /// The text of a record that breaks off, without the bytes of a letter that is not whole.
+    fn torn_text(&mut self, length: usize) -> String {
+        self.torn = length >= self.window.bytes().len();
+        Self::text(whole_letters(self.window.head(length)), &mut self.lossy)
+    }
+
     fn markup(&mut self, sink: &mut Sink<'_, '_>) {
         let bytes = self.window.bytes();
         let offset = self.window.offset;
@@ -359,30 +392,8 @@ impl<'l, R: Read> Splitter<'l, R> {
                         "has no end".to_owned()
                     };
                     // The text before the break may still be an event that only lacks its last tag.
-                    let most = length.min(self.limits.event_bytes);
-                    let text = Self::text(self.window.head(most), &mut self.lossy);
-                    self.kinds[0] += 1;
-                    if matches!(
-                        xml::read_event(&text, &mut sink.record),
-                        Ok(()) | Err(XmlError::Damaged(_))
-                    ) && !sink.record.channel.is_empty()
-                        && sink.record.time.is_some()
-                    {
-                        sink.keep_xml(&text);
-                        sink.emit();
-                        let message = format!("an event {why}; what it holds up to there is kept");
-                        sink.report.problem(crate::report::Problem {
-                            offset: Some(offset),
-                            record: Some(sink.report.records),
-                            message,
-                            loss: true,
-                        });
-                    } else {
-                        sink.lost(
-                            offset,
-                            format!("an event {why} and is left out; reading goes on at the next"),
-                        );
-                    }
+                    let text = self.torn_text(length.min(self.limits.event_bytes));
+                    self.cut_event(&text, &why, offset, sink);
                     self.window.skip(length.max(1));
                 }
                 Piece::Open => self.window.skip(1),
@@ -393,9 +404,48 @@ impl<'l, R: Read> Splitter<'l, R> {
             let message = "the document type is ignored: entities are not expanded".to_owned();
             sink.warn(Some(offset), message);
         }
-        match self.piece(64 << 10, find_tag_end) {
+        let length = self.piece(64 << 10, find_tag_end);
+        let bytes = self.window.bytes();
+        let [_, documents] = &mut self.open;
+        if opens_tag(bytes, b"<Events") {
+            *documents += 1;
+        } else if opens_tag(bytes, b"</Events") {
+            *documents = documents.saturating_sub(1);
+        }
+        match length {
+            Piece::Broken(length) if length >= bytes.len() && self.kinds[0] > 0 => {
+                self.torn = true;
+                let message = "an element of the XML breaks off; reading ends there".to_owned();
+                sink.lost(offset, message);
+                self.window.skip(length.max(1));
+            }
             Piece::Whole(length) | Piece::Broken(length) => self.window.skip(length.max(1)),
-            _ => self.window.skip(1),
+            Piece::Open => self.window.skip(1),
+        }
+    }
+
+    /// Reads what there is of an XML event that breaks off.
+    fn cut_event(&mut self, text: &str, why: &str, offset: u64, sink: &mut Sink<'_, '_>) {
+        self.kinds[0] += 1;
+        if matches!(
+            xml::read_event(text, &mut sink.record),
+            Ok(()) | Err(XmlError::Damaged(_))
+        ) && !sink.record.channel.is_empty()
+            && sink.record.time.is_some()
+        {
+            sink.keep_xml(text);
+            sink.emit();
+            sink.report.problem(crate::report::Problem {
+                offset: Some(offset),
+                record: Some(sink.report.records),
+                message: format!("an event {why}; what it holds up to there is kept"),
+                loss: true,
+            });
+        } else {
+            sink.lost(
+                offset,
+                format!("an event {why} and is left out; reading goes on at the next"),
+            );
         }
     }
 
@@ -441,10 +491,8 @@ impl<'l, R: Read> Splitter<'l, R> {
                 self.window.skip(length);
             }
             Piece::Broken(length) => {
-                sink.lost(
-                    offset,
-                    "an escaped event has no end and is left out".to_owned(),
-                );
+                let text = xml::resolve(&self.torn_text(length.min(self.limits.event_bytes)));
+                self.cut_event(&text, "has no end", offset, sink);
                 self.window.skip(length.max(1));
             }
             Piece::Open => self.window.skip(1),
@@ -478,7 +526,12 @@ impl<'l, R: Read> Splitter<'l, R> {
             Piece::Broken(length) => {
                 let held = self.window.bytes().len();
                 let is_long = held > self.limits.line_bytes && length >= self.limits.line_bytes;
-                let text = Self::text(self.window.head(length), &mut self.lossy);
+                // Records in an array in an object are there without its end.
+                if let Some(array) = self.array_of_records(length, &sink.report.path) {
+                    self.window.skip(array);
+                    return;
+                }
+                let text = self.torn_text(length);
                 self.kinds[1] += 1;
                 if is_long {
                     let message = format!(
@@ -505,6 +558,16 @@ impl<'l, R: Read> Splitter<'l, R> {
             }
             Piece::Open => self.window.skip(1),
         }
+    }
+
+    /// Where the array of records opens that is in an object of this length, which is none itself.
+    fn array_of_records(&mut self, length: usize, path: &str) -> Option<usize> {
+        let text = |bytes| String::from_utf8_lossy(whole_letters(bytes)).into_owned();
+        let object = self.window.head(length);
+        let (array, first) = json::array_within(object)?;
+        let (before, first) = (text(object.get(..array)?), text(object.get(first..)?));
+        (!self.json.begins_record(&before, path) && self.json.begins_record(&first, path))
+            .then_some(array)
     }
 
     /// Begins a table after its head, and looks ahead for the order of its dates.
@@ -547,13 +610,23 @@ impl<'l, R: Read> Splitter<'l, R> {
                 .find_row_end(bytes, end)
                 .map_or(Piece::Open, Piece::Whole)
         });
+        let bytes = self.window.bytes();
         let (length, whole) = match found {
-            Piece::Whole(length) => (length, true),
-            // An unclosed quote costs its line.
-            Piece::Broken(length) => (next_line(self.window.bytes()).unwrap_or(length), false),
+            // Only the last row can end without a line break, and with it the file may.
+            Piece::Whole(length) => (
+                length,
+                bytes.get(length - 1) == Some(&b'\n') || !table.lacks_cells(bytes),
+            ),
+            // An unclosed quote costs its line, unless the file breaks off in it.
+            Piece::Broken(length) if table.ends_in_row(bytes) => (length, false),
+            Piece::Broken(length) => (next_line(bytes).unwrap_or(length), false),
             Piece::Open => (1, false),
         };
-        let text = Self::text(self.window.head(length), &mut self.lossy);
+        let text = if whole {
+            Self::text(self.window.head(length), &mut self.lossy)
+        } else {
+            self.torn_text(length)
+        };
         // Concatenated tables: the head of the next one, and the line that `Export-Csv` writes before it.
         if let Some(next) = Table::of_row(&text).filter(|_| whole) {
             self.window.skip(length.max(1));
@@ -562,9 +635,24 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
         if !text.trim().is_empty() && !text.trim_start_matches('\u{feff}').starts_with("#TYPE ") {
             self.kinds[5] += 1;
-            let row = table.row(&text, &mut self.dates);
-            self.json.read_row(&row, sink);
-            if !whole {
+            if whole {
+                let row = table.row(&text, &mut self.dates);
+                self.json.read_row(&row, sink);
+            } else {
+                let before = sink.report.records;
+                let row = table.cut_row(&text, &mut self.dates);
+                sink.cut = true;
+                self.json.read_row(&row, sink);
+                sink.cut = false;
+                if sink.report.records == before {
+                    sink.lost(
+                        offset,
+                        "a row of a table breaks off and is left out".to_owned(),
+                    );
+                    self.window.skip(length.max(1));
+                    self.table = Some(table);
+                    return true;
+                }
                 let record = Some(sink.report.records);
                 sink.report.problem(crate::report::Problem {
                     offset: Some(offset),
@@ -620,9 +708,12 @@ impl<'l, R: Read> Splitter<'l, R> {
         };
         let length = match self.piece(self.limits.line_bytes, find) {
             Piece::Whole(length) | Piece::Broken(length) => length,
-            _ => 1,
+            Piece::Open => 1,
         };
-        let bytes = self.window.head(length);
+        let bytes = match self.window.head(length) {
+            line if line.ends_with(b"\n") => line,
+            last => whole_letters(last),
+        };
         if self.zeek.is_header(bytes) || self.zeek.is_open() {
             let text = Self::text(bytes, &mut self.lossy);
             if self
@@ -751,6 +842,32 @@ fn up_to(bytes: &[u8], end: Option<usize>) -> &[u8] {
 
 fn next_line(bytes: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', bytes).map(|at| at + 1)
+}
+
+/// The bytes up to a letter at their end of which some are missing.
+fn whole_letters(bytes: &[u8]) -> &[u8] {
+    for back in 1..=3 {
+        let Some(at) = bytes.len().checked_sub(back) else {
+            break;
+        };
+        let needed = match bytes.get(at) {
+            Some(0x80..=0xbf) => continue,
+            Some(0xc2..=0xdf) => 2,
+            Some(0xe0..=0xef) => 3,
+            Some(0xf0..=0xf4) => 4,
+            _ => 1,
+        };
+        return up_to(bytes, (back < needed).then_some(at));
+    }
+    bytes
+}
+
+/// Whether a tag begins here whose name is not longer.
+fn opens_tag(bytes: &[u8], start: &[u8]) -> bool {
+    bytes.strip_prefix(start).is_some_and(|rest| {
+        rest.first()
+            .is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'>')
+    })
 }
 
 /// Whether a `[` opens an array of records, as opposed to a line such as `[INFO] …`.

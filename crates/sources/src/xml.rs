@@ -168,8 +168,16 @@ pub(crate) fn read_event(text: &str, record: &mut Record) -> Result<(), XmlError
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     };
-    // A value that breaks off is kept as far as it goes.
+    // A value that breaks off is kept as far as it goes, but for part of an entity.
     if damage.is_some() && leaf && !value.is_empty() {
+        let entity = value.rfind('&').filter(|at| {
+            let name = value.get(at + 1..).unwrap_or_default();
+            name.len() < 12
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'#')
+        });
+        value.truncate(entity.unwrap_or(value.len()));
         match (section, names.last()) {
             (Section::EventData | Section::UserData, Some(name)) if depth > 2 => {
                 record.data(data_name.as_deref().unwrap_or(name), trimmed(&value));

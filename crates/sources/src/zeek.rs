@@ -74,9 +74,16 @@ impl Zeek {
         record.clear();
         record.channel.push_str("zeek:");
         record.channel.push_str(&self.path);
-        let mut count = 0;
+        // Zeek writes something into every cell.
+        let begun = usize::from(line.ends_with(self.separator.as_str()));
+        let count = line.split(self.separator.as_str()).count() - begun;
         for (at, cell) in cells.enumerate() {
-            count = at + 1;
+            // Of a row that breaks off, part of a text is a text; part of a number is another number.
+            let is_part = at + 1 == count && count < self.fields.len() && begun == 0;
+            if is_part && !self.is_text(at) {
+                break;
+            }
+            let cell = if is_part { whole_escapes(cell) } else { cell };
             let Some(name) = self.fields.get(at) else {
                 continue;
             };
@@ -101,6 +108,13 @@ impl Zeek {
                 record.data(name, &unescape(cell));
             }
         }
+        if count < self.fields.len() && record.time.is_none() {
+            sink.lost(
+                offset,
+                "a row of a Zeek log breaks off before its time and is left out".to_owned(),
+            );
+            return true;
+        }
         sink.emit();
         if count != self.fields.len() {
             let message = format!(
@@ -117,6 +131,11 @@ impl Zeek {
             });
         }
         true
+    }
+
+    /// Whether a column holds text, by its type.
+    fn is_text(&self, at: usize) -> bool {
+        self.types.get(at).is_some_and(|kind| kind == "string")
     }
 
     fn header(&mut self, header: &str) {
@@ -150,6 +169,15 @@ impl Zeek {
             _ => {}
         }
     }
+}
+
+/// A text without the beginning of an escape at its end.
+fn whole_escapes(text: &str) -> &str {
+    let at = text.rfind('\\').filter(|at| {
+        let escape = text.get(at + 1..).unwrap_or_default();
+        escape.is_empty() || escape.len() < 3 && escape.starts_with('x')
+    });
+    text.get(..at.unwrap_or(text.len())).unwrap_or(text)
 }
 
 /// Resolves Zeek's `\x09`.
