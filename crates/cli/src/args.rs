@@ -59,28 +59,32 @@ pub enum Command {
       crabwalk serve                                       on this machine only, with its data in crabwalk-data\n  \
       crabwalk serve --listen 0.0.0.0:8088 --tls-cert server.pem --tls-key server.key\n                                                       \
       for the network, encrypted\n  \
+      crabwalk serve --print-config > crabwalk.toml         a configuration file to edit, for --config\n  \
       crabwalk serve token add laptops --acknowledge       another token for senders, even while the server runs\n\n\
       docs/serve.md shows how to point each sender at it."
 )]
 pub struct Serve {
-    /// The folder for all of the server's data; created if missing.
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "crabwalk-data",
-        global = true,
-        env = "CRABWALK_DATA"
-    )]
-    pub data: PathBuf,
-    /// An address to listen on; may be repeated. Any address but a loopback one needs TLS.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8088")]
+    /// A file with the server's configuration; options of the command line precede it.
+    #[arg(long, value_name = "FILE", global = true, env = "CRABWALK_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Check the configuration and the content, and exit.
+    #[arg(long)]
+    pub check_config: bool,
+    /// Print the configuration as a file that explains each key, and exit. It shows secrets.
+    #[arg(long)]
+    pub print_config: bool,
+    /// The folder for all of the server's data; created if missing. [default: crabwalk-data]
+    #[arg(long, value_name = "DIR", global = true, env = "CRABWALK_DATA")]
+    pub data: Option<PathBuf>,
+    /// An address to listen on; may be repeated. Any address but a loopback one needs TLS. [default: 127.0.0.1:8088]
+    #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Vec<std::net::SocketAddr>,
     /// An address for syslog and JSON lines over UDP and TCP, such as 0.0.0.0:514; may be repeated. The traffic is not
     /// encrypted, and anyone who can reach the port can send.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub syslog: Vec<std::net::SocketAddr>,
     /// An address for syslog and JSON lines over TLS, such as 0.0.0.0:6514.
-    #[arg(long, value_name = "ADDRESS:PORT", requires = "tls_cert")]
+    #[arg(long, value_name = "ADDRESS:PORT")]
     pub syslog_tls: Vec<std::net::SocketAddr>,
     /// The server's certificate chain, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -94,12 +98,12 @@ pub struct Serve {
     /// Replay three days of a simulated company with an intrusion within a minute, and hunt every ten seconds.
     #[arg(long, conflicts_with = "tls_cert")]
     pub demo: bool,
-    /// How long to wait between hunts, such as 60s or 5m. The server hunts only when there are new events.
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s")]
-    pub every: std::time::Duration,
-    /// How far back each hunt looks.
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30d")]
-    pub back: std::time::Duration,
+    /// How long to wait between hunts, such as 60s or 5m. The server hunts only when there are new events. [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub every: Option<String>,
+    /// How far back each hunt looks. [default: 30d]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub back: Option<String>,
     /// Do not hunt.
     #[arg(long)]
     pub no_hunt: bool,
@@ -143,15 +147,15 @@ pub struct Serve {
     pub alert_syslog: Vec<String>,
     #[command(flatten)]
     pub known: Known,
-    /// Largest request body, packed or unpacked, such as 100MB.
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "100MB")]
-    pub max_body: usize,
-    /// How much data may wait to be written before senders are told to wait.
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MB")]
-    pub max_waiting: usize,
-    /// Format of the log on standard error.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
+    /// Largest request body, packed or unpacked. [default: 100MB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_body: Option<String>,
+    /// How much data may wait to be written before senders are told to wait. [default: 256MB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_waiting: Option<String>,
+    /// Format of the log on standard error. [default: text]
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
     /// Log connections and requests too.
     #[arg(long, short)]
     pub verbose: bool,
@@ -159,23 +163,21 @@ pub struct Serve {
     pub command: Option<ServeCommand>,
 }
 
-fn size(text: &str) -> Result<usize, String> {
-    let bytes = crate::units::parse_size(text)?;
-    usize::try_from(bytes).map_err(|error| error.to_string())
+/// Checks a size; it stays as it is written.
+fn size(text: &str) -> Result<String, String> {
+    crate::serve_config::size(text)?;
+    Ok(text.to_owned())
 }
 
-fn time(text: &str) -> Result<std::time::Duration, String> {
-    crabwalk_vocabulary::time::duration(text.trim())
-        .and_then(|micros| u64::try_from(micros).ok())
-        .filter(|micros| *micros > 0)
-        .map(std::time::Duration::from_micros)
-        .ok_or_else(|| {
-            format!("`{text}` is not a duration: write a number and s, m, h, d or w, such as `24h`")
-        })
+/// Checks a duration; it stays as it is written.
+fn time(text: &str) -> Result<String, String> {
+    crate::serve_config::time(text)?;
+    Ok(text.to_owned())
 }
 
 /// Format of a server's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// A line of text for each entry.
     Text,

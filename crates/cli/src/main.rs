@@ -19,6 +19,7 @@ mod progress;
 mod protocol;
 mod search;
 mod serve;
+mod serve_config;
 mod serve_demo;
 mod store;
 mod summary;

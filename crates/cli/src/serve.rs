@@ -3,77 +3,64 @@
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
+use crabwalk_server::Started;
 use crabwalk_server::token::Token;
-use crabwalk_server::{Config, Hunting, Limits, Output, Started};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{self, LogFormat, ServeCommand, TokenCommand};
 use crate::input;
-use crate::outcome::{Done, Failure, tell as tell_failure};
+use crate::outcome::{Done, Failure, note, tell as tell_failure};
+use crate::serve_config::Whole;
 use crate::term;
 
 /// Runs the command.
 pub fn run(args: &args::Serve) -> Result<Done, Failure> {
+    let whole = Whole::of(args)?;
     match &args.command {
-        Some(ServeCommand::Token { command }) => token(&args.data, command),
-        None => serve(args),
+        Some(ServeCommand::Token { command }) => token(whole.data(), command),
+        None if args.print_config => {
+            io::stdout().write_all(whole.print()?.as_bytes())?;
+            Ok(Done::Whole)
+        }
+        None if args.check_config => check(&whole),
+        None => serve(args, &whole),
     }
 }
 
-fn serve(args: &args::Serve) -> Result<Done, Failure> {
-    log(args.log_format, args.verbose);
-    let known = args.known.clone();
+/// Checks whether the server would start: addresses, certificate, content.
+fn check(whole: &Whole) -> Result<Done, Failure> {
+    let config = whole.config()?;
+    crabwalk_server::check(&config).map_err(|error| Failure::new(error.to_string()))?;
+    let content = input::content(&whole.known())?;
+    for problem in &content.problems {
+        note("warning", &problem.to_string());
+    }
+    writeln!(io::stdout(), "the configuration can be used")?;
+    Ok(match content.problems.is_empty() {
+        true => Done::Whole,
+        false => Done::InPart,
+    })
+}
+
+fn serve(args: &args::Serve, whole: &Whole) -> Result<Done, Failure> {
+    let (format, verbose) = whole.log();
+    log(format, verbose);
     // Report errors in a path now, not in the first hunt.
-    input::content(&known)?;
-    let hunting = Hunting {
-        // A path is to be seen growing.
-        every: if args.demo {
-            Duration::from_secs(10)
-        } else {
-            args.every
-        },
-        back: args.back,
-    };
-    let mut alerts: Vec<Output> = args.alert_file.iter().cloned().map(Output::File).collect();
-    alerts.extend(args.alert_webhook.iter().map(|url| Output::Webhook {
-        url: url.clone(),
-        secret: args.alert_secret.clone(),
-    }));
-    alerts.extend(args.alert_slack.iter().cloned().map(Output::Slack));
-    alerts.extend(args.alert_syslog.iter().cloned().map(Output::Syslog));
-    let config = Config {
-        folders: args.watch.clone(),
-        content: Arc::new(move || input::content(&known).map_err(|error| error.to_string())),
-        threads: args.threads.unwrap_or_else(|| {
-            // Leave half of the machine to senders and searches.
-            std::thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2))
-        }),
-        hunting: (!args.no_hunt).then_some(hunting),
-        schedules: !args.no_schedules,
-        alerts,
-        data: args.data.clone(),
-        listen: args.listen.clone(),
-        syslog: args.syslog.clone(),
-        syslog_tls: args.syslog_tls.clone(),
-        tls: args.tls_cert.clone().zip(args.tls_key.clone()),
-        limits: Limits {
-            body: args.max_body,
-            waiting: args.max_waiting,
-            ..Limits::default()
-        },
-    };
+    input::content(&whole.known())?;
+    let config = whole.config()?;
+    if args.demo && config.tls.is_some() {
+        return Err(Failure::new("--demo works without TLS only"));
+    }
     let demo = match args.demo {
-        true => Some(demo_token(&args.data)?),
+        true => Some(demo_token(whole.data())?),
         false => None,
     };
     let told = |started: &Started| {
         // Nobody may be reading the output any more; the server runs anyway.
         let _ = tell(started);
         if let (Some(token), Some(address)) = (demo, started.listening.first().copied()) {
-            let data = args.data.clone();
+            let data = whole.data().to_owned();
             std::thread::spawn(move || {
                 if let Err(failure) = crate::serve_demo::play(&data, address, &token) {
                     tell_failure(&failure);

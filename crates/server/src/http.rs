@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::Request;
@@ -18,8 +18,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::limits::Limits;
@@ -59,26 +62,106 @@ pub enum TlsError {
     Pair(#[from] rustls::Error),
 }
 
-/// Reads a certificate (with its chain) and its key, both PEM.
-///
-/// # Errors
-/// If they cannot be read or do not match.
-pub fn tls(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+/// A certificate and its key in files, which are read again when they change.
+#[derive(Debug)]
+pub struct Certificate {
+    chain: PathBuf,
+    key: PathBuf,
+    provider: Arc<CryptoProvider>,
+    /// What is served, and the files' times and sizes when they were read.
+    current: RwLock<(Arc<CertifiedKey>, Stamps)>,
+}
+
+type Stamps = [Option<(SystemTime, u64)>; 2];
+
+impl Certificate {
+    /// Reads a certificate (with its chain) and its key, both PEM.
+    ///
+    /// # Errors
+    /// If they cannot be read or do not match.
+    pub fn read(chain: &Path, key: &Path) -> Result<Arc<Self>, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let stamps = stamps(chain, key);
+        let current = load(chain, key, &provider)?;
+        Ok(Arc::new(Self {
+            chain: chain.to_owned(),
+            key: key.to_owned(),
+            provider,
+            current: RwLock::new((current, stamps)),
+        }))
+    }
+
+    /// Reads the files again if they have changed. What cannot be used is reported, and the certificate before it is
+    /// served on.
+    pub fn refresh(&self) {
+        let stamps = stamps(&self.chain, &self.key);
+        let known = self
+            .current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .1;
+        // A file that is missing for a moment is being replaced.
+        if stamps == known || stamps.contains(&None) {
+            return;
+        }
+        let loaded = load(&self.chain, &self.key, &self.provider);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        current.1 = stamps;
+        match loaded {
+            Ok(loaded) => {
+                current.0 = loaded;
+                tracing::info!(file = %self.chain.display(), "the certificate was read again");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the changed certificate cannot be used; the one before is served on");
+            }
+        }
+    }
+
+    /// What connections need.
+    ///
+    /// # Errors
+    /// If TLS is not available.
+    pub fn config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(self) as _);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&current.0))
+    }
+}
+
+fn stamps(chain: &Path, key: &Path) -> Stamps {
+    [chain, key].map(|path| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.modified().ok()?, meta.len()))
+    })
+}
+
+fn load(
+    chain: &Path,
+    key: &Path,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, TlsError> {
     let failed = |path: &Path, why: &dyn std::fmt::Display| TlsError::File {
         file: path.display().to_string(),
         why: why.to_string(),
     };
-    let chain = CertificateDer::pem_file_iter(certificate)
+    let certificates = CertificateDer::pem_file_iter(chain)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| failed(certificate, &error))?;
+        .map_err(|error| failed(chain, &error))?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, &error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let pair = CertifiedKey::from_der(certificates, private, provider)?;
+    pair.keys_match()?;
+    Ok(Arc::new(pair))
 }
 
 /// What a listener needs to know.

@@ -39,5 +39,5 @@ mod web;
 pub use alert::Output;
 pub use http::TlsError;
 pub use limits::Limits;
-pub use server::{Config, ServeError, Started, run, tokens};
+pub use server::{Config, ServeError, Started, check, run, tokens};
 pub use watch::{Hunting, Knows};

@@ -25,7 +25,7 @@ use crate::batch::Batch;
 use crate::elastic::{self, Ids};
 use crate::folder::Folders;
 use crate::hec::{self, Acks};
-use crate::http::{self, Serving, TlsError};
+use crate::http::{self, Certificate, Serving, TlsError};
 use crate::intake::Intake;
 use crate::jobs::Jobs;
 use crate::keep::Kept;
@@ -194,6 +194,33 @@ pub fn tokens(data: &Path) -> Result<Tokens, TokenError> {
     Tokens::open(&data.join("tokens.json"))
 }
 
+/// Checks whether a server can run with this configuration, as far as that can be told without running it: its certificate,
+/// and whether addresses that need encryption have it.
+///
+/// # Errors
+/// Why it would not start.
+pub fn check(config: &Config) -> Result<(), ServeError> {
+    encryption(config).map(drop)
+}
+
+/// The certificate, and whether all addresses that need one have it.
+fn encryption(config: &Config) -> Result<Option<Arc<Certificate>>, ServeError> {
+    let tls = match &config.tls {
+        Some((certificate, key)) => Some(Certificate::read(certificate, key)?),
+        None => None,
+    };
+    if tls.is_none() {
+        let is_open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+        if let Some(address) = config.listen.iter().find(is_open) {
+            return Err(ServeError::Plain(*address));
+        }
+        if let Some(address) = config.syslog_tls.first() {
+            return Err(ServeError::NoCertificate(*address));
+        }
+    }
+    Ok(tls)
+}
+
 /// Runs a server until it is told to stop (SIGINT or SIGTERM). `started` is called once it listens.
 ///
 /// # Errors
@@ -214,15 +241,13 @@ async fn serve(
     data: &Data,
     started: impl FnOnce(&Started),
 ) -> Result<(), ServeError> {
-    let tls = match &config.tls {
-        Some((certificate, key)) => Some(http::tls(certificate, key)?),
+    let certificate = encryption(config)?;
+    let tls = match &certificate {
+        Some(certificate) => Some(certificate.config()?),
         None => None,
     };
     let mut listeners = Vec::new();
     for address in &config.listen {
-        if tls.is_none() && !address.ip().to_canonical().is_loopback() {
-            return Err(ServeError::Plain(*address));
-        }
         let failed = |source| ServeError::Listen {
             address: *address,
             source,
@@ -241,9 +266,6 @@ async fn serve(
             address: *address,
             source,
         };
-        if encrypted && tls.is_none() {
-            return Err(ServeError::NoCertificate(*address));
-        }
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr()?;
         streams.push((listener, encrypted));
@@ -414,6 +436,16 @@ async fn serve(
             server.acks.tidy();
         }
     };
+    let renewing = async {
+        let mut every = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            every.tick().await;
+            if let Some(certificate) = certificate.clone() {
+                // The files may lie on a slow disk.
+                let _ = tokio::task::spawn_blocking(move || certificate.refresh()).await;
+            }
+        }
+    };
     let posting = async {
         let mut wait = Duration::from_secs(2);
         loop {
@@ -428,6 +460,7 @@ async fn serve(
     tokio::select! {
         name = signals.next() => tracing::info!(signal = name, "stopping"),
         () = tidy => {}
+        () = renewing => {}
         () = posting => {}
     }
     intake.stop();

@@ -9,6 +9,7 @@
 // Signals and locks are those of Unix; the program itself runs elsewhere too.
 #![cfg(unix)]
 
+mod config;
 mod schedules;
 mod searches;
 mod served;

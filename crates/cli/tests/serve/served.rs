@@ -24,9 +24,15 @@ pub struct Served {
 
 impl Served {
     pub fn start(folder: &Path, more: &[&str]) -> Self {
+        let mut all = vec!["serve", "--data", "data", "--listen", "127.0.0.1:0"];
+        all.extend(more);
+        Self::start_as(folder, &all)
+    }
+
+    /// Starts a server with exactly these arguments.
+    pub fn start_as(folder: &Path, arguments: &[&str]) -> Self {
         let mut child = program(folder)
-            .args(["serve", "--data", "data", "--listen", "127.0.0.1:0"])
-            .args(more)
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -47,7 +53,9 @@ impl Served {
         let wait = Duration::from_secs(60);
         while served.address.is_empty() {
             let line = told.recv_timeout(wait).expect("the server listens");
-            if let Some(address) = line.strip_prefix("listening on http://") {
+            if let Some((_, address)) = line.split_once("://")
+                && line.starts_with("listening on http")
+            {
                 address.clone_into(&mut served.address);
             }
         }
