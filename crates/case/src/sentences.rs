@@ -6,22 +6,11 @@ use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
 use crabwalk_detect::attack;
 use crabwalk_movement::Kind;
+use crabwalk_vocabulary::text::{self, count};
 
 /// `a, b and c`; a long list is cut and counted.
 pub(crate) fn list(items: &[&str]) -> String {
-    const MOST: usize = 6;
-    if let Some((first, more @ [_, ..])) = items.split_at_checked(MOST) {
-        return format!("{} and {} more", first.join(", "), more.len());
-    }
-    match items {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-fn count(number: usize, one: &str) -> String {
-    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+    text::list(items, "and", 7)
 }
 
 /// Each item once, in order of appearance.

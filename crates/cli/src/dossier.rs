@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crabwalk_case::dossier::{
-    AccountDossier, Asked, Authentication, Dossiers, HostDossier, Process,
+    AccountDossier, Asked, Authentication, Dossiers, HostDossier, Process, Rareness,
 };
 use crabwalk_case::{Case, Names};
 
@@ -263,10 +263,7 @@ fn processes(out: &mut String, all: &[Process], verbose: bool, look: &Look) {
     let by_id: BTreeMap<u64, &Process> = all.iter().map(|one| (one.id, one)).collect();
     let mut shown = BTreeSet::new();
     for one in all {
-        let remarkable = one.hop.is_some()
-            || one.marks.iter().any(|mark| mark != "user-writable")
-            || (one.seen == "first-anywhere" && !one.marks.is_empty());
-        if !verbose && !remarkable {
+        if !verbose && !one.remarkable {
             continue;
         }
         let mut next = Some(one);
@@ -310,9 +307,17 @@ fn processes(out: &mut String, all: &[Process], verbose: bool, look: &Look) {
             one.account.as_deref().unwrap_or("?")
         );
         if !one.marks.is_empty() {
-            let _ = write!(text, "  ({})", one.marks.join(", "));
+            let _ = write!(
+                text,
+                "  ({})",
+                one.marks
+                    .iter()
+                    .map(|mark| mark.name())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
         }
-        if one.seen == "first-anywhere" {
+        if one.seen == Rareness::FirstAnywhere {
             text.push_str("  first seen anywhere");
         }
         text.push_str(&of_hop(one.hop.as_ref()));

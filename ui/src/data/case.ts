@@ -491,6 +491,9 @@ export type Logons = {
   new: boolean;
 };
 
+/** An oddity of a process. */
+export type Mark = "user-writable" | "renamed" | "odd-parent" | "unsigned";
+
 /** A kind of witness that a movement lacks. */
 export type MissingInfo = {
   /** The kind that is missing. */
@@ -555,12 +558,14 @@ export type Process = {
   hashes: { [key in string]: string };
   /** Who signed the program, if its load was logged. */
   signature: string | null;
-  /** `here-before`, `common`, `first-here` or `first-anywhere`. */
-  seen: string;
-  /** `user-writable`, `renamed`, `odd-parent`, `unsigned`. */
-  marks: Array<string>;
+  /** How rare its program is. */
+  seen: Rareness;
+  /** What is odd about it. */
+  marks: Array<Mark>;
   /** Oddities, for people. */
   reasons: Array<string>;
+  /** Whether it deserves a look: a hop started it, or it is odd in more than the place of its program. */
+  remarkable?: boolean;
   /** Id of the hop that started it or one of its ancestors. */
   hop: string | null;
   /** The events. */
@@ -582,6 +587,9 @@ export type RanInfo = {
   /** The event. */
   events: Array<Reference>;
 };
+
+/** How rare a program was when it started. */
+export type Rareness = "here-before" | "common" | "first-here" | "first-anywhere";
 
 /** Leads to one event. */
 export type Reference = number;

@@ -20,6 +20,7 @@ export type {
   LinkKind,
   PathInfo as Path,
   Process,
+  Rareness,
   RanInfo as Ran,
   Reference as EventIndex,
   RiskInfo as Risk,

@@ -2,7 +2,7 @@ import { useMemo, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { count, cut, duration, number, when } from "../data/format";
 import { micros, type FindingIndex, type DossierIndex } from "../data/model";
-import type { Account, Authentication, Covered, EventIndex, Host, HostDossier, AccountDossier, Process } from "../data/types";
+import type { Account, Authentication, Covered, EventIndex, Host, HostDossier, AccountDossier, Process, Rareness } from "../data/types";
 import { go, to, useLoaded, type Route } from "../state";
 import { AccountLink, Await, Empty, Facts, HostLink, When, useModel } from "../widgets/basics";
 import { VirtualTable, type Column } from "../widgets/table";
@@ -329,15 +329,15 @@ export function treeRows(processes: readonly Process[], closed: ReadonlySet<numb
   return rows;
 }
 
-const SEEN: Record<string, string> = {
+const SEEN: Record<Rareness, string> = {
   "first-anywhere": "first anywhere",
   "first-here": "first on this host",
   common: "common",
   "here-before": "seen before",
 };
 
-/** Whether a process deserves attention. */
-const isMarked = (one: Process): boolean => one.marks.length > 0 || one.hop !== null || one.seen === "first-anywhere";
+/** Whether a process deserves attention, as the case says. */
+const isMarked = (one: Process): boolean => one.remarkable === true;
 
 function ProcessTree({ processes }: { processes: Process[] }) {
   const [closed, setClosed] = useState<ReadonlySet<number>>(new Set());
@@ -395,7 +395,7 @@ function ProcessTree({ processes }: { processes: Process[] }) {
                 {mark}
               </span>
             ))}
-            {row.process.seen && row.process.seen.startsWith("first") && <span class="badge severity-medium">{SEEN[row.process.seen] ?? row.process.seen}</span>}
+            {row.process.seen.startsWith("first") && <span class="badge severity-medium">{SEEN[row.process.seen]}</span>}
           </span>
         ),
       },

@@ -216,7 +216,7 @@ describe("findings", () => {
 
 describe("the process tree", () => {
   const process = (id: number, parent: number | null, time: string): Process => ({
-    id, parent, time, session: null, ended: null, image: "C:\\x.exe", command_line: null, account: null, pid: 0, original_name: null, hashes: {}, signature: null, seen: "", marks: [], reasons: [], hop: null, events: [],
+    id, parent, time, session: null, ended: null, image: "C:\\x.exe", command_line: null, account: null, pid: 0, original_name: null, hashes: {}, signature: null, seen: "common", marks: [], reasons: [], hop: null, events: [],
   });
   const all = [process(3, 1, "2026-01-01T00:00:03Z"), process(1, null, "2026-01-01T00:00:01Z"), process(2, 1, "2026-01-01T00:00:02Z"), process(4, 2, "2026-01-01T00:00:04Z")];
   const ids = (rows: ReturnType<typeof treeRows>) => rows.map((row) => [row.process.id, row.depth]);

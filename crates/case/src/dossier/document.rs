@@ -240,16 +240,73 @@ pub struct Process {
     pub hashes: BTreeMap<String, String>,
     /// Who signed the program, if its load was logged.
     pub signature: Option<String>,
-    /// `here-before`, `common`, `first-here` or `first-anywhere`.
-    pub seen: String,
-    /// `user-writable`, `renamed`, `odd-parent`, `unsigned`.
-    pub marks: Vec<String>,
+    /// How rare its program is.
+    pub seen: Rareness,
+    /// What is odd about it.
+    pub marks: Vec<Mark>,
     /// Oddities, for people.
     pub reasons: Vec<String>,
+    /// Whether it deserves a look: a hop started it, or it is odd in more than the place of its program.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub remarkable: bool,
     /// Id of the hop that started it or one of its ancestors.
     pub hop: Option<String>,
     /// The events.
     pub events: Vec<Reference>,
+}
+
+/// How rare a program was when it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum Rareness {
+    /// It had run on this host before.
+    #[default]
+    HereBefore,
+    /// Many other hosts run it.
+    Common,
+    /// It ran here for the first time; other hosts had run it.
+    FirstHere,
+    /// No log shows it on any host before.
+    FirstAnywhere,
+}
+
+/// An oddity of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Users can write to the folder of its program.
+    UserWritable,
+    /// The program's name is not the one it was built with.
+    Renamed,
+    /// Another program than usual started it.
+    OddParent,
+    /// Its program has no signature that could be verified.
+    Unsigned,
+}
+
+impl Mark {
+    /// Its name in documents and on the terminal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UserWritable => "user-writable",
+            Self::Renamed => "renamed",
+            Self::OddParent => "odd-parent",
+            Self::Unsigned => "unsigned",
+        }
+    }
+}
+
+impl Process {
+    /// Whether a hop started it, or it is odd in more than the place of its program: users have many programs of their
+    /// own.
+    pub(crate) fn is_remarkable(&self) -> bool {
+        self.hop.is_some()
+            || self.marks.iter().any(|mark| *mark != Mark::UserWritable)
+            || (self.seen == Rareness::FirstAnywhere && !self.marks.is_empty())
+    }
 }
 
 /// A service that was installed.

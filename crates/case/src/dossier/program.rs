@@ -1,18 +1,37 @@
-//! Oddities of a program: its location, its name, its parent, and its rarity.
+//! Oddities of a program: its location, its name, its parent, and its rarity. What Windows itself does is content,
+//! `content/windows/programs.tsv`.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
+use crabwalk_vocabulary::text::base_name;
+
+use super::document::Rareness;
 use super::tables::Run;
 
 /// A program is common if at least this many other hosts run it.
 const COMMON_HOSTS: usize = 3;
 
+/// The table, without comments.
+static TABLE: LazyLock<Vec<Vec<&'static str>>> = LazyLock::new(|| {
+    include_str!("../../../../content/windows/programs.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split('\t').collect())
+        .collect()
+});
+
+/// What follows a kind in the lines of it.
+fn lines(kind: &str) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    TABLE.iter().filter_map(move |line| match line.as_slice() {
+        [own, name, more @ ..] if *own == kind => Some((*name, more)),
+        _ => None,
+    })
+}
+
 /// The last part of a Windows path, in lower case.
 pub(super) fn base(path: &str) -> String {
-    path.rsplit(['\\', '/'])
-        .next()
-        .unwrap_or(path)
-        .to_lowercase()
+    base_name(path).to_lowercase()
 }
 
 fn stem(name: &str) -> &str {
@@ -22,21 +41,29 @@ fn stem(name: &str) -> &str {
 
 /// Whether users without special rights can usually write to the folder of a path.
 pub(super) fn user_writable(path: &str) -> bool {
-    const FOLDERS: [&str; 11] = [
-        "\\users\\",
-        "\\programdata\\",
-        "\\temp\\",
-        "\\perflogs\\",
-        "\\$recycle.bin\\",
-        "\\windows\\tasks\\",
-        "\\windows\\tracing\\",
-        "\\windows\\debug\\",
-        "\\spool\\drivers\\color\\",
-        "\\recycler\\",
-        "\\tmp\\",
-    ];
     let path = path.to_lowercase();
-    path.starts_with("\\\\") || FOLDERS.iter().any(|folder| path.contains(folder))
+    path.starts_with("\\\\") || lines("writable").any(|(folder, _)| path.contains(folder))
+}
+
+/// Whether a file is a program, script, library or archive, by its name.
+pub(super) fn runs(path: &str) -> bool {
+    let name = base(path);
+    name.rsplit_once('.')
+        .is_some_and(|(_, end)| lines("runs").any(|(own, _)| own == end))
+}
+
+/// Whether Windows automatically starts the program in a registry value.
+pub(super) fn starts_something(key: &str) -> bool {
+    let key = key.to_lowercase();
+    // A value's name ends here, a key's continues.
+    let fits = |part: &str| {
+        if part.ends_with('\\') {
+            key.contains(part)
+        } else {
+            key.ends_with(part)
+        }
+    };
+    lines("autostart").any(|(part, more)| fits(part) && more.iter().all(|more| fits(more)))
 }
 
 /// Whether a program's name differs from the one in its version resource. `PsExec64.exe` does not differ from
@@ -57,56 +84,16 @@ pub(super) fn renamed(image: &str, original: &str) -> bool {
 
 /// Why a program is not usually started by another, if so.
 pub(super) fn odd_parent(parent: &str, image: &str) -> Option<String> {
-    const SHELLS: [&str; 12] = [
-        "cmd.exe",
-        "powershell.exe",
-        "pwsh.exe",
-        "cscript.exe",
-        "wscript.exe",
-        "mshta.exe",
-        "rundll32.exe",
-        "regsvr32.exe",
-        "bitsadmin.exe",
-        "certutil.exe",
-        "whoami.exe",
-        "net.exe",
-    ];
-    // These start shells only if somebody makes them.
-    const SERVERS: [(&str, &str); 14] = [
-        ("services.exe", "a service"),
-        ("wmiprvse.exe", "WMI"),
-        ("mmc.exe", "a console that may have been driven over DCOM"),
-        ("wsmprovhost.exe", "PowerShell remoting"),
-        ("winrshost.exe", "a remote shell"),
-        ("sqlservr.exe", "a database server"),
-        ("w3wp.exe", "a web server"),
-        ("spoolsv.exe", "the print spooler"),
-        ("winword.exe", "a document"),
-        ("excel.exe", "a document"),
-        ("powerpnt.exe", "a document"),
-        ("outlook.exe", "a mail"),
-        ("lsass.exe", "lsass.exe"),
-        ("dllhost.exe", "a COM object"),
-    ];
-    // Fixed parents of Windows components.
-    const PARENTS: [(&str, &[&str]); 6] = [
-        ("svchost.exe", &["services.exe", "msmpeng.exe"]),
-        ("services.exe", &["wininit.exe"]),
-        ("lsass.exe", &["wininit.exe"]),
-        ("winlogon.exe", &["smss.exe"]),
-        ("userinit.exe", &["winlogon.exe"]),
-        ("wsmprovhost.exe", &["svchost.exe"]),
-    ];
     let (parent, image) = (base(parent), base(image));
     if parent.is_empty() {
         return None;
     }
-    if SHELLS.contains(&image.as_str())
-        && let Some((_, what)) = SERVERS.iter().find(|(name, _)| *name == parent)
-    {
+    let is_shell = lines("shell").any(|(name, _)| name == image);
+    let mut servers = lines("server").filter(|(name, _)| is_shell && *name == parent);
+    if let Some((_, [what, ..])) = servers.next() {
         return Some(format!("{image} was started by {what} ({parent})"));
     }
-    let (_, usual) = PARENTS.iter().find(|(name, _)| *name == image)?;
+    let (_, usual) = lines("parent").find(|(name, _)| *name == image)?;
     let first = usual
         .first()
         .filter(|_| !usual.contains(&parent.as_str()))?;
@@ -159,7 +146,7 @@ impl Rarity {
     }
 
     /// The rarity of a program when it was started on a host, and the number of other hosts that run it.
-    pub fn seen(&self, image: &str, host: &str, at: i64) -> (&'static str, usize) {
+    pub fn seen(&self, image: &str, host: &str, at: i64) -> (Rareness, usize) {
         /// Two logs record the same start at times that differ by less than this.
         const SAME: i64 = 2_000_000;
         let runs = self.runs.get(&key(image)).map_or(&[][..], Vec::as_slice);
@@ -169,15 +156,15 @@ impl Rarity {
         let others = runs.iter().filter(|(own, _)| own != host);
         let number = others.clone().count();
         if here {
-            return ("here-before", number);
+            return (Rareness::HereBefore, number);
         }
         if number >= COMMON_HOSTS.max(self.hosts / 10) {
-            return ("common", number);
+            return (Rareness::Common, number);
         }
         if others.clone().any(|(_, first)| *first < at) {
-            return ("first-here", number);
+            return (Rareness::FirstHere, number);
         }
-        ("first-anywhere", number)
+        (Rareness::FirstAnywhere, number)
     }
 }
 
@@ -278,10 +265,55 @@ mod tests {
             |name| name.split('.').next().unwrap_or(name).to_lowercase(),
         );
         let seen = |image: &str, host: &str, at: i64| rarity.seen(image, host, at * 1_000_000).0;
-        assert_eq!(seen("C:\\Users\\ann\\x.exe", "a", 10), "first-anywhere");
-        assert_eq!(seen("C:\\Users\\ann\\x.exe", "a", 30), "here-before");
-        assert_eq!(seen("C:\\Users\\bob\\x.exe", "b", 50), "first-here");
-        assert_eq!(seen("C:\\y.exe", "d", 90), "common");
-        assert_eq!(seen("C:\\unknown.exe", "a", 90), "first-anywhere");
+        assert_eq!(
+            seen("C:\\Users\\ann\\x.exe", "a", 10),
+            Rareness::FirstAnywhere
+        );
+        assert_eq!(seen("C:\\Users\\ann\\x.exe", "a", 30), Rareness::HereBefore);
+        assert_eq!(seen("C:\\Users\\bob\\x.exe", "b", 50), Rareness::FirstHere);
+        assert_eq!(seen("C:\\y.exe", "d", 90), Rareness::Common);
+        assert_eq!(seen("C:\\unknown.exe", "a", 90), Rareness::FirstAnywhere);
+    }
+
+    #[test]
+    fn values_that_start_something() {
+        for (key, expected) in [
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run\\x",
+                true,
+            ),
+            (
+                "HKU\\S-1-5-21-1\\Software\\Microsoft\\Windows\\CurrentVersion\\RunOnce\\x",
+                true,
+            ),
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Image File Execution Options\\sethc.exe\\Debugger",
+                true,
+            ),
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon\\Shell",
+                true,
+            ),
+            ("HKU\\S-1-5-21-1\\Environment\\UserInitMprLogonScript", true),
+            (
+                "HKLM\\System\\CurrentControlSet\\Services\\x\\Parameters\\ServiceDll",
+                true,
+            ),
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Active Setup\\Installed Components\\{1}\\StubPath",
+                true,
+            ),
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon\\ShellAppRuntime",
+                false,
+            ),
+            ("HKLM\\SOFTWARE\\Quayside\\Running\\x", false),
+            (
+                "HKLM\\System\\CurrentControlSet\\Services\\x\\ImagePath",
+                false,
+            ),
+        ] {
+            assert_eq!(starts_something(key), expected, "{key}");
+        }
     }
 }

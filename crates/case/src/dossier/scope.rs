@@ -287,7 +287,7 @@ pub(super) fn entry(case: &Case, dossiers: &[HostDossier]) -> Option<Entry> {
             .iter()
             .filter(|process| {
                 !process.marks.is_empty()
-                    && process.seen == "first-anywhere"
+                    && process.seen == Rareness::FirstAnywhere
                     && process
                         .time
                         .as_deref()
