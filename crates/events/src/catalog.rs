@@ -48,7 +48,7 @@ use std::error::Error;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crabwalk_sources::collect::{Coverage, HOST, RECORD, SOURCE, TIME};
+use crabwalk_sources::collect::{Coverage, HOST, RECORD, SOURCE, TIME, place_in_source};
 use crabwalk_sources::pack::{Texts, unpacked};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
@@ -350,10 +350,11 @@ impl Events {
                 .column(SOURCE)?
                 .as_primitive_opt::<UInt32Type>()?
                 .value(row),
-            record: self
-                .column(RECORD)?
-                .as_primitive_opt::<UInt64Type>()?
-                .value(row),
+            record: place_in_source(
+                self.column(RECORD)?
+                    .as_primitive_opt::<UInt64Type>()?
+                    .value(row),
+            ),
         })
     }
 
@@ -400,7 +401,7 @@ pub struct EventRef {
     pub event_id: u32,
     /// Index of the source.
     pub source: u32,
-    /// Record number in the source.
+    /// Record number in the source; of a record without one its place among those read.
     pub record: u64,
 }
 
@@ -428,7 +429,7 @@ pub fn for_each_event(
                 continue;
             };
             for row in 0..events.rows() {
-                if wanted(times.value(row), records.value(row))
+                if wanted(times.value(row), place_in_source(records.value(row)))
                     && let Some(event) = events.origin(&table.event_type, row)
                 {
                     take(event, events.fields(row));

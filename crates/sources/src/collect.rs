@@ -27,8 +27,22 @@ pub const TIME: &str = "_time";
 pub const HOST: &str = "host";
 /// Name of the column with the index of the source the event was read from, `UInt32`.
 pub const SOURCE: &str = "_source";
-/// Name of the column with the record number inside its source, `UInt64`.
+/// Name of the column with the record number inside its source, `UInt64`; of a record that has none its place among the
+/// records read, with the bit [`UNNUMBERED`].
 pub const RECORD: &str = "_record";
+
+/// Set in [`RECORD`] if the record has no number of its own.
+pub const UNNUMBERED: u64 = 1 << 63;
+
+/// The number that a record has in its log, from the column [`RECORD`]; `None` if it has none.
+pub fn number_in_log(record: u64) -> Option<u64> {
+    (record & UNNUMBERED == 0).then_some(record)
+}
+
+/// Where a record is in its source, from the column [`RECORD`]: its number, or its place among the records read.
+pub fn place_in_source(record: u64) -> u64 {
+    record & !UNNUMBERED
+}
 
 /// Name of the column that identifies copies of records without a record number, if [`Demand::identities`] requests it,
 /// `UInt64`: a hash of the record's full content and of its repetition within the source. NULL if the record has a
@@ -684,7 +698,11 @@ impl<'d> Collector<'d> {
 
     /// Whether the run needs this event, so that readers need not decode others.
     pub fn keeps(&self, head: &Head<'_>) -> bool {
-        self.window.contains(&head.time) && self.demand.keeps(head)
+        let head = Head {
+            record: place_in_source(head.record),
+            ..*head
+        };
+        self.window.contains(&head.time) && self.demand.keeps(&head)
     }
 
     /// Counts an event and begins its row. Push its values only if this returns [`Begun::Row`].

@@ -348,7 +348,7 @@ fn cells(text: &str, separator: char) -> Vec<String> {
 }
 
 /// Columns that contain only the event's time.
-const TIMES: &[&str] = &[
+pub(crate) const TIMES: &[&str] = &[
     "Date",
     "TimeCreated",
     "TimeGenerated",
@@ -447,6 +447,31 @@ impl Dates {
             }
         }
         !other && self.day_first.is_none()
+    }
+
+    /// Learns the order from the dates of a text log. Returns whether to look further.
+    ///
+    /// A line is a date, or names one: `TimeGenerated=13/03/2024 …`, `TimeCreated : 13/03/2024 …`.
+    pub fn look_at_line(&mut self, line: &str) -> bool {
+        let cell = TIMES
+            .iter()
+            .find_map(|name| line.strip_prefix(name))
+            .map_or(line, |rest| rest.trim_start_matches([' ', ':', '=', '\t']));
+        if let Some((first, second, _)) = slashed(cell) {
+            self.learn(first, second);
+        }
+        self.day_first.is_none()
+    }
+
+    /// Rewrites a date of a text log to month first, if the log's dates have the day first.
+    pub fn order(&self, cell: &mut String) {
+        if self.day_first == Some(true)
+            && let Some((first, second, [day, month, rest])) = slashed(cell)
+            && first <= 12
+            && second <= 12
+        {
+            *cell = format!("{month}/{day}/{rest}");
+        }
     }
 
     /// Rewrites a date to month first.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crabwalk_vocabulary::Origin;
 
-use crate::collect::{Begun, Collector, Head, TableId, data_column};
+use crate::collect::{Begun, Collector, Head, TableId, UNNUMBERED, data_column};
 use crate::report::{Problem, SourceReport};
 use crate::time;
 
@@ -181,7 +181,7 @@ fn plain(value: &str) -> &str {
 }
 
 /// What a sender added around an event.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Around {
     /// When the event happened, in microseconds since 1970-01-01 UTC.
     pub time: Option<i64>,
@@ -282,7 +282,7 @@ impl<'c, 'd> Sink<'c, 'd> {
             time,
             host: &record.host,
             source: self.report.id,
-            record: number.unwrap_or(self.report.records),
+            record: number.unwrap_or(self.report.records | UNNUMBERED),
             // Without a time, the number alone would make distinct records look like copies.
             numbered: number.is_some() && known_time.is_some(),
         };

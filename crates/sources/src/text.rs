@@ -10,12 +10,12 @@ use memchr::memmem;
 
 use crate::carried;
 use crate::classic::{self, Block};
-use crate::csv::{Dates, Table};
+use crate::csv::{self, Dates, Table};
 use crate::json::{self, JsonReader};
 use crate::limits::Limits;
 use crate::list;
 use crate::piece::Piece;
-use crate::record::Sink;
+use crate::record::{Around, Sink};
 use crate::report::SourceKind;
 use crate::syslog;
 use crate::time;
@@ -168,6 +168,9 @@ struct Splitter<'l, R> {
     /// The head of the table, if the source is one.
     table: Option<Table>,
     dates: Dates,
+    looked_for_dates: bool,
+    /// Entries of Fluentd come in a list, behind which its options may stand.
+    listed: bool,
     /// Records seen of XML, JSON, Zeek, classic text, syslog, CSV.
     kinds: [u64; 6],
     /// When the source was written, which supplies the year for lines without one.
@@ -184,6 +187,9 @@ struct Splitter<'l, R> {
     /// Whether the last record breaks off.
     torn: bool,
 }
+
+/// How far to look ahead for the order of a log's dates, in bytes.
+const MOST_AHEAD: usize = 4 << 20;
 
 const KINDS: [SourceKind; 6] = [
     SourceKind::Xml,
@@ -203,6 +209,8 @@ impl<'l, R: Read> Splitter<'l, R> {
             zeek: Zeek::default(),
             table: None,
             dates: Dates::default(),
+            looked_for_dates: false,
+            listed: false,
             kinds: [0; 6],
             now: None,
             assumed_year: 0,
@@ -235,6 +243,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                 .filter(|byte| **byte == b']');
             let [arrays, _] = &mut self.open;
             *arrays = arrays.saturating_sub(ends.count() as u64);
+            self.listed &= *arrays > 0;
             self.window.skip(skip);
             let Some(first) = self.window.bytes().first().copied() else {
                 if self.window.more() {
@@ -248,7 +257,14 @@ impl<'l, R: Read> Splitter<'l, R> {
             }
             match first {
                 b'<' if !syslog::looks_like(self.window.bytes()) => self.markup(sink),
+                b'{' if self.listed => {
+                    self.listed = false;
+                    self.options(0);
+                }
                 b'{' => self.object(sink),
+                b'[' if let Some(entry) = json::entry(self.window.bytes()) => {
+                    self.entry(&entry, sink);
+                }
                 b'[' if opens_array(self.window.bytes()) => {
                     let [arrays, _] = &mut self.open;
                     *arrays += 1;
@@ -499,6 +515,40 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
     }
 
+    /// An entry of Fluentd or Fluent Bit: its record, dated by the entry if it has no time of its own.
+    fn entry(&mut self, entry: &json::Entry, sink: &mut Sink<'_, '_>) {
+        let [arrays, _] = &mut self.open;
+        *arrays += 1;
+        self.window.skip(entry.head);
+        let Some(time) = entry.time else {
+            self.listed = true;
+            return;
+        };
+        let outer = sink.around.take();
+        sink.around = Some(Around {
+            time: Some(time),
+            received: time,
+            ..outer.clone().unwrap_or_default()
+        });
+        self.object(sink);
+        sink.around = outer;
+        if entry.tagged {
+            let bytes = self.window.bytes().iter();
+            let blanks = bytes.take_while(|byte| is_between(**byte) && **byte != b']');
+            self.options(blanks.count());
+        }
+    }
+
+    /// Passes over options of Fluentd's protocol, if they stand so far on: they are about the message.
+    fn options(&mut self, blanks: usize) {
+        let rest = self.window.bytes().get(blanks..).unwrap_or_default();
+        if rest.starts_with(b"{")
+            && let Piece::Whole(length) = json::find_object_end(rest, true)
+        {
+            self.window.skip(blanks + length);
+        }
+    }
+
     fn object(&mut self, sink: &mut Sink<'_, '_>) {
         let offset = self.window.offset;
         self.json.look_ahead(self.window.bytes(), &sink.report.path);
@@ -572,7 +622,6 @@ impl<'l, R: Read> Splitter<'l, R> {
 
     /// Begins a table after its head, and looks ahead for the order of its dates.
     fn begin_table(&mut self, table: Table) {
-        const MOST: usize = 4 << 20;
         self.dates.next_table();
         let mut at = 0;
         loop {
@@ -587,7 +636,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                     }
                     at += length;
                 }
-                None if ended || self.window.bytes().len() > MOST => break,
+                None if ended || self.window.bytes().len() > MOST_AHEAD => break,
                 None => {
                     self.window.more();
                 }
@@ -668,6 +717,30 @@ impl<'l, R: Read> Splitter<'l, R> {
         true
     }
 
+    /// Looks ahead, once, through the dates of a text log for one that tells whether the day comes first: it holds for all.
+    fn look_for_dates(&mut self) {
+        if std::mem::replace(&mut self.looked_for_dates, true) {
+            return;
+        }
+        let mut at = 0;
+        loop {
+            let rest = self.window.bytes().get(at..).unwrap_or_default();
+            match next_line(rest) {
+                Some(length) => {
+                    let line = String::from_utf8_lossy(up_to(rest, Some(length.min(64))));
+                    if !self.dates.look_at_line(&line) {
+                        return;
+                    }
+                    at += length;
+                }
+                None if self.window.end || at > MOST_AHEAD => return,
+                None => {
+                    self.window.more();
+                }
+            }
+        }
+    }
+
     /// A line that begins with none of the characters above.
     fn line(&mut self, sink: &mut Sink<'_, '_>) {
         let offset = self.window.offset;
@@ -676,7 +749,9 @@ impl<'l, R: Read> Splitter<'l, R> {
                 Piece::Whole(length) | Piece::Broken(length) => length,
                 _ => self.window.bytes().len(),
             };
-            let text = Self::text(self.window.head(length), &mut self.lossy);
+            self.look_for_dates();
+            let mut text = Self::text(self.window.head(length), &mut self.lossy);
+            self.dates.order(&mut text);
             self.kinds[3] += 1;
             match classic::read_block(&text, &mut sink.record) {
                 Block::Event => sink.emit(),
@@ -695,9 +770,16 @@ impl<'l, R: Read> Splitter<'l, R> {
                 Piece::Whole(length) | Piece::Broken(length) => length,
                 Piece::Open => self.window.bytes().len(),
             };
+            self.look_for_dates();
             let text = Self::text(self.window.head(length), &mut self.lossy);
             self.kinds[3] += 1;
-            self.json.read_row(&list::read_block(&text), sink);
+            let mut row = list::read_block(&text);
+            for (name, value) in &mut row {
+                if csv::TIMES.contains(name) {
+                    self.dates.order(value);
+                }
+            }
+            self.json.read_row(&row, sink);
             self.window.skip(length.max(1));
             return;
         }

@@ -1779,3 +1779,77 @@ fn an_entry_of_the_journal_has_all_its_fields() {
     assert_eq!(row.get("TAGS").map(Vec::len), Some(2), "{row:?}");
     assert!(!row.contains_key("_BYTES"), "{row:?}");
 }
+
+#[test]
+fn entries_of_fluentd_date_their_records() {
+    let record =
+        r#"{"EventID":4624,"Channel":"Security","Computer":"SRV-A","TargetUserName":"ann"}"#;
+    for entry in [
+        format!("[1709553600.5, {record}]"),
+        format!(r#"["windows.security", 1709553600.5, {record}]"#),
+        format!(r#"["windows.security", 1709553600.5, {record}, {{"chunk":"x"}}]"#),
+        format!(r#"["windows.security", [[1709553600.5, {record}]]]"#),
+        format!(r#"["windows.security",[[1709553600.5,{record}]],{{"size":1}}]"#),
+        format!("[[1709553600.5, {{}}], {record}]"),
+        format!("[[1709553600.5,{{\"a\":1}}],{record}]"),
+        format!("[[1709553600.5, {record}]]"),
+        format!(r#"["2024-03-04T12:00:00.5Z", {record}]"#),
+    ] {
+        let all = read_bytes("a.json", entry.as_bytes());
+        let row = row(&all, "Security", 4624);
+        check(&entry, &row, &[("_time", NOON), ("TargetUserName", "ann")]);
+        assert!(!all.sources[0].is_lossy(), "{entry}: {:?}", all.sources);
+    }
+    // The event's own time counts, and numbers in other arrays are no times.
+    let own = record.replace(
+        "{\"EventID",
+        "{\"TimeCreated\":\"2024-03-04T12:00:00.5Z\",\"EventID",
+    );
+    let all = read_bytes("a.json", format!("[1700000000, {own}]").as_bytes());
+    check("own", &row(&all, "Security", 4624), &[("_time", NOON)]);
+    let two = format!(
+        "[1709553600.5, {record}]\n[1709553600.5, {}]\n",
+        record.replace("ann", "bob")
+    );
+    assert_eq!(
+        rows(&read_bytes("a.json", two.as_bytes()), "Security", 4624).len(),
+        2
+    );
+}
+
+#[test]
+fn the_dates_of_a_text_log_are_of_one_order() {
+    let block = |date: &str, user: &str| {
+        format!(
+            "{date} 12:00:00\nLogName=Security\nEventCode=4624\nComputerName=SRV-A\nRecordNumber=7\nMessage=An account was successfully logged on.\n\nNew Logon:\n\tAccount Name:\t\t{user}\n\n"
+        )
+    };
+    let days = |dates: [&str; 2]| -> Vec<String> {
+        let text: String = dates
+            .iter()
+            .zip(["ann", "bob"])
+            .map(|(date, user)| block(date, user))
+            .collect();
+        let all = read_bytes("a.log", text.as_bytes());
+        let mut days: Vec<String> = rows(&all, "Security", 4624)
+            .iter()
+            .map(|row| one(row, "_time").to_owned())
+            .collect();
+        days.sort();
+        days
+    };
+    let (march_4, march_13, april_3) = ("1709553600000000", "1710331200000000", "1712145600000000");
+    // The thirteenth decides that the day comes first, before it or behind it.
+    assert_eq!(days(["04/03/2024", "13/03/2024"]), [march_4, march_13]);
+    assert_eq!(days(["13/03/2024", "04/03/2024"]), [march_4, march_13]);
+    // With the month first, or if nothing decides, the month comes first.
+    assert_eq!(days(["04/03/2024", "03/13/2024"]), [march_13, april_3]);
+    assert_eq!(days(["04/03/2024", "03/04/2024"]), [march_4, april_3]);
+    let list = "TimeCreated : 04/03/2024 12:00:00\nId          : 4624\nLogName     : Security\nMachineName : SRV-A\n\nTimeCreated : 13/03/2024 12:00:00\nId          : 4624\nLogName     : Security\nMachineName : SRV-A\n";
+    let all = read_bytes("a.txt", list.as_bytes());
+    let times: Vec<_> = rows(&all, "Security", 4624)
+        .iter()
+        .map(|row| one(row, "_time").to_owned())
+        .collect();
+    assert_eq!(times, [march_4, march_13]);
+}

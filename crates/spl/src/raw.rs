@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crabwalk_events::EventType;
-use crabwalk_sources::collect::OWN_DATA;
+use crabwalk_sources::collect::{OWN_DATA, number_in_log};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
@@ -19,6 +19,18 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
             let event_type = EventType { channel, event_id };
             Ok(Prepared::rows(DataType::Utf8, move |args| {
                 Answer::Text(written(&event_type, &names, args))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_record_number",
+        prepare: |_| {
+            Ok(Prepared::rows(DataType::Utf8, |args| {
+                Answer::text(
+                    args.text(0)
+                        .filter(|text| is_numbered(text))
+                        .map(Into::into),
+                )
             }))
         },
     },
@@ -80,6 +92,18 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
     },
 ];
 
+/// Whether what the column of record numbers holds is a number that the record has.
+fn is_numbered(record: &str) -> bool {
+    record
+        .parse()
+        .is_ok_and(|record| number_in_log(record).is_some())
+}
+
+/// The number that an event has in its log, as text; NULL if it has none.
+pub(crate) fn record_number(record: Typed) -> Typed {
+    call("spl_record_number", DataType::Utf8, vec![record.expr])
+}
+
 /// Fields of the event's header.
 pub(crate) const SYSTEM_FIELDS: [&str; 14] = [
     "Provider",
@@ -126,6 +150,7 @@ fn written(event_type: &EventType, names: &[String], args: &Args<'_>) -> String 
                     ),
                     "host" => write!(system, "<Computer>{value}</Computer>"),
                     "Provider" => write!(system, "<Provider Name='{value}'/>"),
+                    "_record" if !is_numbered(&value) => Ok(()),
                     "_record" => write!(system, "<EventRecordID>{value}</EventRecordID>"),
                     "ExecutionProcessID" => write!(system, "<Execution ProcessID='{value}'/>"),
                     "ExecutionThreadID" => write!(system, "<Execution ThreadID='{value}'/>"),

@@ -1,7 +1,9 @@
 //! Made-up events, and the tables that readers would make from them.
 
 use crabwalk_events::MemoryCatalog;
-use crabwalk_sources::collect::{Begun, Collected, Collector, Demand, Everything, Head};
+use crabwalk_sources::collect::{
+    Begun, Collected, Collector, Demand, Everything, Head, UNNUMBERED, number_in_log,
+};
 
 /// Default time of an event: 2023-11-14T22:13:20Z, in microseconds since 1970-01-01 UTC.
 const AT: i64 = 1_700_000_000_000_000;
@@ -73,7 +75,7 @@ impl Event {
     /// Reads `type=Security/4624 _time=1700000000 host=WS1 LogonType=3 TargetUserName="Ann Lee" Data=[a,b]`.
     ///
     /// `_time` is in seconds. In quotes, `\"`, `\\`, `\n` and `\t` are escapes; multiple values go in brackets. `type`,
-    /// `_time` and `host` are optional, and may appear once.
+    /// `_time` and `host` are optional, and may appear once. With `_record=none` the event has no number in its log.
     ///
     /// # Panics
     /// If the line cannot be parsed.
@@ -95,10 +97,13 @@ impl Event {
         if let Some(host) = one("host") {
             host.clone_into(&mut event.host);
         }
+        if one("_record") == Some("none") {
+            event.record = UNNUMBERED;
+        }
         event.fields = all;
         event
             .fields
-            .retain(|(name, _)| !["type", "_time", "host"].contains(&name.as_str()));
+            .retain(|(name, _)| !["type", "_time", "host", "_record"].contains(&name.as_str()));
         event
     }
 }
@@ -201,7 +206,7 @@ impl Events {
                     host: &event.host,
                     source: u32::try_from(source).unwrap_or(u32::MAX),
                     record: event.record,
-                    numbered: true,
+                    numbered: number_in_log(event.record).is_some(),
                 };
                 if collector.begin(table, &head) != Begun::Row {
                     continue;

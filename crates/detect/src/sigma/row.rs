@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crabwalk_events::EventType;
-use crabwalk_sources::collect::{OWN_DATA, RECORD, alike, is_made};
+use crabwalk_sources::collect::{OWN_DATA, RECORD, alike, is_made, number_in_log};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray, UInt64Array,
 };
@@ -318,7 +318,8 @@ impl Fields for EventRow<'_> {
                 .map(|time| Value::One(time.to_string().into())),
             FieldOrigin::Number(column) => match rows.columns.get(*column)? {
                 Texts::Numbers(numbers) if numbers.is_valid(self.row) => {
-                    Some(Value::One(numbers.value(self.row).to_string().into()))
+                    number_in_log(numbers.value(self.row))
+                        .map(|number| Value::One(number.to_string().into()))
                 }
                 _ => None,
             },

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use arrow_array::{Array, Int64Array, ListArray, StringArray, UInt64Array};
-use crabwalk_sources::collect::{Everything, RECORD, TIME};
+use crabwalk_sources::collect::{Everything, RECORD, TIME, place_in_source};
 use crabwalk_sources::{Input, Limits, Quiet, Read, read};
 
 /// One event: field → values, with `_time`, `_record` and `host` among them.
@@ -71,10 +71,12 @@ pub fn rows(all: &Read, channel: &str, event_id: u32) -> Vec<Row> {
                         ]
                     } else if field.name() == RECORD {
                         vec![
-                            any.downcast_ref::<UInt64Array>()
-                                .expect("numbers")
-                                .value(row)
-                                .to_string(),
+                            place_in_source(
+                                any.downcast_ref::<UInt64Array>()
+                                    .expect("numbers")
+                                    .value(row),
+                            )
+                            .to_string(),
                         ]
                     } else {
                         continue;

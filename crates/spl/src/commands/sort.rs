@@ -17,7 +17,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "sort",
         also: &[],
         syntax: "sort [<number>] [+|-]<field> … [d|desc|a|asc]",
-        meaning: "Sorts rows by fields: numbers, then IP addresses, then text, or as set by `num(…)`, `ip(…)`, \
+        meaning: "Sorts rows by fields: numbers and texts that begin with one by the number, then IP addresses, then other texts, or as set by `num(…)`, `ip(…)`, \
                   `str(…)`, `auto(…)`. Keeps 10,000 rows, or the given number; 0 for all.",
         options: &[count("limit", "Maximum rows; 0 for all.")],
     },

@@ -401,10 +401,7 @@ impl<'a, 'p> TypeView<'a, 'p> {
         if !self.info.event_type.is_windows() {
             return None;
         }
-        self.physical(RECORD).map(|number| Typed {
-            expr: crate::convert::to_text(number),
-            data_type: DataType::Utf8,
-        })
+        self.physical(RECORD).map(crate::raw::record_number)
     }
 
     /// The fields that Splunk gives every event when it is indexed.

@@ -380,7 +380,7 @@ pub struct SortKey {
 /// How `sort` compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SortOrder {
-    /// Numbers, then IP addresses, then text, each in its own order.
+    /// Numbers and texts that begin with one, then IP addresses, then other texts, each in its own order.
     Auto,
     /// `num(f)`.
     Number,
