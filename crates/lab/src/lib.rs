@@ -1,9 +1,31 @@
 //! Simulated companies with ground truth, written as real EVTX files.
 //!
-//! [`build`] generates a world deterministically from a seed, a small one or an enterprise ([`Preset`]), and returns
-//! its truth ([`Truth`]): the hosts, the intruders' hops, who else goes from host to host, and in a small world the
-//! acts planted for each detection. All worlds use the same acts. Names, addresses and events are invented; the layouts
-//! of the events are those of Windows 10 / Server 2019, Sysmon 15 and Zeek.
+//! # Files, not events in memory
+//!
+//! A world could be handed to a hunt as rows. Then nothing would test what stands between a machine and a row: chunks,
+//! templates, strings in UTF-16, copies, names that differ from log to log. So [`build`] writes what Windows and Zeek
+//! would have left, through its own EVTX writer ([`evtx_writer`]), and a hunt begins with files as it does for its user.
+//! The layouts of the events are those of Windows 10 / Server 2019, Sysmon 15 and Zeek; names, addresses and events are
+//! invented.
+//!
+//! An intruder's act and the same act of an administrator are one piece of code, so they leave the same traces: nothing
+//! but who does it, when and where tells them apart. All worlds are made of these acts. A small one has a single
+//! intrusion and an act planted for each of ten detections; an enterprise has daily work of any size ([`Preset`]).
+//!
+//! The truth is returned and written beside the logs, never into them: the hosts, the intruders' hops, and who else goes
+//! from host to host ([`Truth`]). The same seed and options give the same files, byte for byte, so a figure can be
+//! measured again.
+//!
+//! ```
+//! use crabwalk_lab::{Options, build};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let options = Options { days: 1, workstations: 3, ..Options::default() };
+//! let truth = build(&options, folder.path())?;
+//! assert_eq!(truth.intrusions.len(), 1);
+//! assert!(folder.path().join("truth.json").is_file());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![expect(
     clippy::indexing_slicing,
