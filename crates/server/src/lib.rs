@@ -45,6 +45,7 @@ pub mod wal;
 
 mod account;
 mod alert;
+mod api;
 mod audit;
 mod body;
 mod elastic;

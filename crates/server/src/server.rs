@@ -13,13 +13,14 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::any;
 use crabwalk_store::{Store, StoreError};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, watch};
 
 use crate::account::Users;
 use crate::alert::{Alerts, Output};
+use crate::api;
 use crate::audit::Audit;
 use crate::batch::Batch;
 use crate::elastic::{self, Ids};
@@ -539,9 +540,8 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/services/collector/{*rest}", any(hec::collector))
         .route("/services/{*rest}", any(splunk::splunk))
         .route("/servicesNS/{*rest}", any(splunk::splunk))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(crate::status::ready))
         .merge(web::routes())
+        .merge(api::routes())
         .fallback(other)
         .with_state(Arc::clone(server))
 }

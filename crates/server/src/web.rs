@@ -1,4 +1,5 @@
-//! The user interface: the one-time set-up, logging in, and the pages' API (`/api/v1`).
+//! The user interface: the one-time set-up, logging in, and what answers requests of pages and programs
+//! ([`crate::api`]).
 //!
 //! Pages contain no inline script and load none from elsewhere. Changes are accepted only from our own pages: browsers
 //! state the origin of a request (`Sec-Fetch-Site`, `Origin`), and requests with a session cookie need a header that
@@ -33,7 +34,7 @@ const QUESTION: usize = 1 << 20;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// Routes of pages and of `/api/v1`.
+/// Routes of pages; those for programs are in [`crate::api`].
 pub fn routes() -> Router<Arc<Server>> {
     Router::new()
         .route("/setup", get(setup_page).post(setup))
@@ -42,22 +43,6 @@ pub fn routes() -> Router<Arc<Server>> {
         .route("/pages.css", get(style))
         .route("/app.js", get(script))
         .route("/app.css", get(app_style))
-        .route("/metrics", get(metrics))
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/users", get(users).post(add_user))
-        .route("/api/v1/users/{name}", axum::routing::delete(remove_user))
-        .route("/api/v1/audit", get(audit))
-        .route("/api/v1/case/{part}", get(part))
-        .route("/api/v1/alerts", get(alerts))
-        .route("/api/v1/alerts/test", post(test_alerts))
-        .route("/api/v1/content", get(content))
-        .route("/api/v1/content/{id}", axum::routing::patch(change_content))
-        .route("/api/v1/findings", get(findings))
-        .route("/api/v1/search", post(search))
-        .route("/api/v1/search/jobs", get(jobs).post(add_job))
-        .route("/api/v1/search/jobs/{id}", get(job).delete(cancel_job))
-        .route("/api/v1/search/jobs/{id}/results", get(job_results))
-        .route("/api/v1/search/jobs/{id}/events", get(job_events))
 }
 
 /// A response with the headers of pages.
@@ -87,7 +72,7 @@ fn html(status: StatusCode, title: &str, inner: &str) -> Response {
     page(status, "text/html; charset=utf-8", text)
 }
 
-fn said(status: StatusCode, body: &Value) -> Response {
+pub fn said(status: StatusCode, body: &Value) -> Response {
     page(status, "application/json", body.to_string())
 }
 
@@ -422,7 +407,7 @@ async fn app_style() -> Response {
 }
 
 /// A part of the last hunt's case.
-async fn part(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn part(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if let Err(response) = allowed(&server, &parts, Role::Viewer).await {
         return response;
@@ -445,7 +430,8 @@ async fn part(State(server): State<Arc<Server>>, request: Request) -> Response {
     response
 }
 
-async fn alerts(State(server): State<Arc<Server>>, request: Request) -> Response {
+/// Alerts, newest first, and the outputs that have received them.
+pub async fn alerts(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if let Err(response) = allowed(&server, &parts, Role::Viewer).await {
         return response;
@@ -460,7 +446,7 @@ fn without_schedules() -> Response {
 }
 
 /// Detections: what makes each run, when it ran last and runs next, what it found.
-async fn content(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn content(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if let Err(response) = allowed(&server, &parts, Role::Viewer).await {
         return response;
@@ -472,7 +458,7 @@ async fn content(State(server): State<Arc<Server>>, request: Request) -> Respons
 }
 
 /// Switches a detection on or off, its alerts, or its schedule.
-async fn change_content(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn change_content(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let admin = match allowed(&server, &parts, Role::Admin).await {
         Ok(user) => user,
@@ -514,7 +500,7 @@ async fn change_content(State(server): State<Arc<Server>>, request: Request) -> 
 
 /// What detections found that run by themselves, newest first: `?detection=` names one, `?after=` is a time, `?most=` the
 /// number of findings, 100 by default.
-async fn findings(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn findings(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if let Err(response) = allowed(&server, &parts, Role::Viewer).await {
         return response;
@@ -540,7 +526,7 @@ async fn findings(State(server): State<Arc<Server>>, request: Request) -> Respon
 }
 
 /// Sends a test alert to each output, and returns the results.
-async fn test_alerts(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn test_alerts(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match allowed(&server, &parts, Role::Admin).await {
         Ok(user) => note(&server, &parts, &user, Act::TestAlert, ""),
@@ -562,7 +548,7 @@ fn note(server: &Server, parts: &Parts, user: &User, act: Act, about: &str) {
 }
 
 /// Figures in Prometheus' text format.
-async fn metrics(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn metrics(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match allowed(&server, &parts, Role::Viewer).await {
         Ok(_) => page(
@@ -574,7 +560,8 @@ async fn metrics(State(server): State<Arc<Server>>, request: Request) -> Respons
     }
 }
 
-async fn users(State(server): State<Arc<Server>>, request: Request) -> Response {
+/// The accounts.
+pub async fn users(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if let Err(response) = allowed(&server, &parts, Role::Admin).await {
         return response;
@@ -586,7 +573,7 @@ async fn users(State(server): State<Arc<Server>>, request: Request) -> Response 
 }
 
 /// Creates an account: `{"name": "…", "password": "…", "role": "viewer"}`.
-async fn add_user(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn add_user(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let admin = match allowed(&server, &parts, Role::Admin).await {
         Ok(user) => user,
@@ -626,7 +613,8 @@ async fn add_user(State(server): State<Arc<Server>>, request: Request) -> Respon
     )
 }
 
-async fn remove_user(State(server): State<Arc<Server>>, request: Request) -> Response {
+/// Removes an account.
+pub async fn remove_user(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let admin = match allowed(&server, &parts, Role::Admin).await {
         Ok(user) => user,
@@ -666,7 +654,7 @@ fn changed(
 }
 
 /// The newest entries of the audit log; `?most=` limits them, to 1,000 by default.
-async fn audit(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn audit(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if let Err(response) = allowed(&server, &parts, Role::Admin).await {
         return response;
@@ -681,7 +669,8 @@ async fn audit(State(server): State<Arc<Server>>, request: Request) -> Response 
     }
 }
 
-async fn status(State(server): State<Arc<Server>>, request: Request) -> Response {
+/// Figures.
+pub async fn status(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match allowed(&server, &parts, Role::Viewer).await {
         Ok(_) => said(StatusCode::OK, &crate::status::figures(&server)),
@@ -717,7 +706,7 @@ async fn started(server: &Arc<Server>, request: Request) -> Result<Arc<Job>, Box
 }
 
 /// Runs a search, and answers with columns, rows and warnings.
-async fn search(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn search(State(server): State<Arc<Server>>, request: Request) -> Response {
     let job = match started(&server, request).await {
         Ok(job) => job,
         Err(response) => return *response,
@@ -730,7 +719,7 @@ async fn search(State(server): State<Arc<Server>>, request: Request) -> Response
 }
 
 /// Starts a search, and answers with its job.
-async fn add_job(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn add_job(State(server): State<Arc<Server>>, request: Request) -> Response {
     match started(&server, request).await {
         Ok(job) => said(StatusCode::CREATED, &job.described()),
         Err(response) => *response,
@@ -738,7 +727,7 @@ async fn add_job(State(server): State<Arc<Server>>, request: Request) -> Respons
 }
 
 /// The user's jobs, newest first; all for administrators.
-async fn jobs(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn jobs(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match allowed(&server, &parts, Role::Analyst).await {
         Ok(user) => {
@@ -766,7 +755,7 @@ async fn named_job(
 }
 
 /// How a job is.
-async fn job(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn job(State(server): State<Arc<Server>>, request: Request) -> Response {
     match named_job(&server, request, 0).await {
         Ok((job, _)) => said(StatusCode::OK, &job.described()),
         Err(response) => *response,
@@ -774,7 +763,7 @@ async fn job(State(server): State<Arc<Server>>, request: Request) -> Response {
 }
 
 /// The answer of a job: `?offset=`, `?count=`.
-async fn job_results(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn job_results(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (job, query) = match named_job(&server, request, 1).await {
         Ok(found) => found,
         Err(response) => return *response,
@@ -789,7 +778,7 @@ async fn job_results(State(server): State<Arc<Server>>, request: Request) -> Res
 }
 
 /// How a job goes on, as server-sent events.
-async fn job_events(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn job_events(State(server): State<Arc<Server>>, request: Request) -> Response {
     match named_job(&server, request, 1).await {
         Ok((job, _)) => page(StatusCode::OK, "text/event-stream", search::events(job)),
         Err(response) => *response,
@@ -797,7 +786,7 @@ async fn job_events(State(server): State<Arc<Server>>, request: Request) -> Resp
 }
 
 /// Cancels a job.
-async fn cancel_job(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn cancel_job(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let user = match allowed(&server, &parts, Role::Analyst).await {
         Ok(user) => user,

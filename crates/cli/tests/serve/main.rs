@@ -10,6 +10,7 @@
 #![cfg(unix)]
 
 mod config;
+mod openapi;
 mod schedules;
 mod searches;
 mod served;

@@ -1,0 +1,530 @@
+//! What programs can ask: one table, from which both the routes and their OpenAPI document are made.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use serde_json::{Map, Value, json};
+
+use crate::account::Role;
+use crate::shared::Server;
+use crate::{status, web};
+
+/// Something that programs can ask.
+struct Endpoint {
+    method: Method,
+    /// Its parameters are in braces.
+    path: &'static str,
+    /// Who may ask; none: anyone.
+    role: Option<Role>,
+    /// One sentence.
+    about: &'static str,
+    /// Parameters of the query: name, type, meaning.
+    query: &'static [(&'static str, &'static str, &'static str)],
+    /// The schema of the body, if there is one.
+    body: Option<&'static str>,
+    /// The answer: status, media type, and schema if it is JSON.
+    answer: (u16, &'static str, &'static str),
+    /// What answers.
+    handler: fn(MethodFilter) -> MethodRouter<Arc<Server>>,
+}
+
+#[derive(Clone, Copy)]
+enum Method {
+    Get,
+    Post,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Patch => MethodFilter::PATCH,
+            Self::Delete => MethodFilter::DELETE,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+
+/// An endpoint with a JSON answer and no parameters.
+const fn endpoint(
+    method: Method,
+    path: &'static str,
+    role: Role,
+    about: &'static str,
+    schema: &'static str,
+    handler: fn(MethodFilter) -> MethodRouter<Arc<Server>>,
+) -> Endpoint {
+    Endpoint {
+        method,
+        path,
+        role: Some(role),
+        about,
+        query: &[],
+        body: None,
+        answer: (200, JSON, schema),
+        handler,
+    }
+}
+
+/// All endpoints.
+const ENDPOINTS: [Endpoint; 22] = {
+    use Method::{Delete, Get, Patch, Post};
+    use Role::{Admin, Analyst, Viewer};
+    [
+        Endpoint {
+            role: None,
+            answer: (200, "text/plain", ""),
+            ..endpoint(
+                Get,
+                "/healthz",
+                Viewer,
+                "Whether the server runs.",
+                "",
+                |with| on(with, async || "ok\n"),
+            )
+        },
+        Endpoint {
+            role: None,
+            answer: (200, "text/plain", ""),
+            ..endpoint(
+                Get,
+                "/readyz",
+                Viewer,
+                "Whether the server accepts events; 503 if not.",
+                "",
+                |with| on(with, status::ready),
+            )
+        },
+        Endpoint {
+            answer: (200, "text/plain", ""),
+            ..endpoint(
+                Get,
+                "/metrics",
+                Viewer,
+                "Figures for Prometheus.",
+                "",
+                |with| on(with, web::metrics),
+            )
+        },
+        Endpoint {
+            role: None,
+            ..endpoint(
+                Get,
+                "/api/v1/openapi.json",
+                Viewer,
+                "This document.",
+                "Object",
+                |with| on(with, openapi),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/status",
+            Viewer,
+            "Figures.",
+            "Object",
+            |with| on(with, web::status),
+        ),
+        endpoint(
+            Get,
+            "/api/v1/case/{part}",
+            Viewer,
+            "A part of the last hunt's case; /api/v1/status names them.",
+            "Anything",
+            |with| on(with, web::part),
+        ),
+        Endpoint {
+            query: &[
+                (
+                    "detection",
+                    "string",
+                    "Only of this detection: its id or name.",
+                ),
+                ("after", "date-time", "Only those found after this time."),
+                ("most", "integer", "How many; 100 by default."),
+            ],
+            ..endpoint(
+                Get,
+                "/api/v1/findings",
+                Viewer,
+                "What detections found on schedule and on arrival, newest first.",
+                "Findings",
+                |with| on(with, web::findings),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/content",
+            Viewer,
+            "The detections: what makes each run, when it ran and will run, what it found.",
+            "Content",
+            |with| on(with, web::content),
+        ),
+        Endpoint {
+            body: Some("Change"),
+            ..endpoint(
+                Patch,
+                "/api/v1/content/{id}",
+                Admin,
+                "Switches a detection or its alerts on or off, or sets its schedule.",
+                "Detection",
+                |with| on(with, web::change_content),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/alerts",
+            Viewer,
+            "Alerts, newest first, and the outputs that have received them.",
+            "Alerts",
+            |with| on(with, web::alerts),
+        ),
+        endpoint(
+            Post,
+            "/api/v1/alerts/test",
+            Admin,
+            "Sends a test alert to every output.",
+            "Outputs",
+            |with| on(with, web::test_alerts),
+        ),
+        Endpoint {
+            body: Some("Question"),
+            ..endpoint(
+                Post,
+                "/api/v1/search",
+                Analyst,
+                "Runs a search and answers with its rows. It is cancelled if the client goes away.",
+                "Answer",
+                |with| on(with, web::search),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/search/jobs",
+            Analyst,
+            "One's own searches, newest first; all for administrators.",
+            "Jobs",
+            |with| on(with, web::jobs),
+        ),
+        Endpoint {
+            body: Some("Question"),
+            answer: (201, JSON, "Job"),
+            ..endpoint(
+                Post,
+                "/api/v1/search/jobs",
+                Analyst,
+                "Starts a search.",
+                "Job",
+                |with| on(with, web::add_job),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/search/jobs/{id}",
+            Analyst,
+            "How a search goes on.",
+            "Job",
+            |with| on(with, web::job),
+        ),
+        endpoint(
+            Delete,
+            "/api/v1/search/jobs/{id}",
+            Analyst,
+            "Cancels a search.",
+            "Error",
+            |with| on(with, web::cancel_job),
+        ),
+        Endpoint {
+            query: &[
+                ("offset", "integer", "Rows to leave out."),
+                ("count", "integer", "Rows to give; all by default."),
+            ],
+            ..endpoint(
+                Get,
+                "/api/v1/search/jobs/{id}/results",
+                Analyst,
+                "The rows of a search; 409 while it runs.",
+                "Answer",
+                |with| on(with, web::job_results),
+            )
+        },
+        Endpoint {
+            answer: (200, "text/event-stream", ""),
+            ..endpoint(
+                Get,
+                "/api/v1/search/jobs/{id}/events",
+                Analyst,
+                "How a search goes on, as server-sent events with a job each: progress, and end.",
+                "",
+                |with| on(with, web::job_events),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/users",
+            Admin,
+            "The accounts.",
+            "Users",
+            |with| on(with, web::users),
+        ),
+        Endpoint {
+            body: Some("NewUser"),
+            ..endpoint(
+                Post,
+                "/api/v1/users",
+                Admin,
+                "Creates an account.",
+                "Error",
+                |with| on(with, web::add_user),
+            )
+        },
+        endpoint(
+            Delete,
+            "/api/v1/users/{name}",
+            Admin,
+            "Removes an account.",
+            "Error",
+            |with| on(with, web::remove_user),
+        ),
+        Endpoint {
+            query: &[("most", "integer", "How many entries; 1,000 by default.")],
+            ..endpoint(
+                Get,
+                "/api/v1/audit",
+                Admin,
+                "What people did, newest first.",
+                "Audit",
+                |with| on(with, web::audit),
+            )
+        },
+    ]
+};
+
+/// The routes of all endpoints.
+pub fn routes() -> Router<Arc<Server>> {
+    ENDPOINTS.iter().fold(Router::new(), |router, one| {
+        router.route(one.path, (one.handler)(one.method.filter()))
+    })
+}
+
+/// The OpenAPI document.
+async fn openapi() -> Response {
+    web::said(StatusCode::OK, &document())
+}
+
+fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+fn document() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for one in &ENDPOINTS {
+        let path = paths.entry(one.path).or_insert_with(|| json!({}));
+        if let Some(path) = path.as_object_mut() {
+            path.insert(one.method.name().to_owned(), operation(one));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Crabwalk",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Scripts authenticate with name and password. Requests within a browser session that change something \
+                need the header `X-Crabwalk: 1`.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "password": {"type": "http", "scheme": "basic"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "crabwalk"},
+            },
+        },
+    })
+}
+
+fn operation(one: &Endpoint) -> Value {
+    let parameter = |place: &str, name: &str, kind: &str, about: &str| {
+        let schema = match kind {
+            "date-time" => json!({"type": "string", "format": "date-time"}),
+            "integer" => json!({"type": "integer", "minimum": 0}),
+            kind => json!({"type": kind}),
+        };
+        json!({"name": name, "in": place, "required": place == "path", "description": about, "schema": schema})
+    };
+    let in_path = one.path.split('/').filter_map(|part| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        Some(parameter("path", name, "string", "Which."))
+    });
+    let in_query = one.query.iter();
+    let in_query = in_query.map(|(name, kind, about)| parameter("query", name, kind, about));
+    let parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let (status, media, schema) = one.answer;
+    let content = match media {
+        JSON => json!({JSON: {"schema": reference(schema)}}),
+        media => json!({media: {"schema": {"type": "string"}}}),
+    };
+    let mut responses = Map::new();
+    responses.insert(
+        status.to_string(),
+        json!({"description": "Done.", "content": content}),
+    );
+    let mut fails = |status: &str, about: &str| {
+        let content = json!({JSON: {"schema": reference("Error")}});
+        let response = json!({"description": about, "content": content});
+        responses.insert(status.to_owned(), response);
+    };
+    if one.role.is_some() {
+        fails("401", "Nobody is logged in.");
+        fails("403", "The role does not allow it, or another site asks.");
+    }
+    if !parameters.is_empty() || one.body.is_some() {
+        fails("400", "The request is wrong.");
+    }
+    if one.path.starts_with("/api/") {
+        fails("default", "It was not done; `error` says why.");
+    }
+    let words: Vec<&str> = one
+        .path
+        .split(['/', '{', '}', '.'])
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut operation = json!({
+        "operationId": format!("{}_{}", one.method.name(), words.join("_")),
+        "summary": one.about,
+        "parameters": parameters,
+        "responses": responses,
+        "security": match one.role {
+            Some(_) => json!([{"password": []}, {"session": []}]),
+            None => json!([]),
+        },
+    });
+    if let Some(fields) = operation.as_object_mut() {
+        if let Some(role) = one.role {
+            fields.insert("x-role".to_owned(), json!(role));
+        }
+        if let Some(body) = one.body {
+            let content = json!({JSON: {"schema": reference(body)}});
+            fields.insert(
+                "requestBody".to_owned(),
+                json!({"required": true, "content": content}),
+            );
+        }
+    }
+    operation
+}
+
+/// An object with these properties, all of which are there.
+fn object(properties: &Value) -> Value {
+    let names: Vec<String> = (properties.as_object().into_iter().flatten())
+        .map(|(name, _)| name.clone())
+        .collect();
+    json!({"type": "object", "properties": properties, "required": names})
+}
+
+fn list(items: &Value) -> Value {
+    json!({"type": "array", "items": items})
+}
+
+fn schemas() -> Value {
+    let text = json!({"type": "string"});
+    let number = json!({"type": "number"});
+    let count = json!({"type": "integer", "minimum": 0});
+    let is = json!({"type": "boolean"});
+    let time = json!({"type": "string", "format": "date-time"});
+    let or_null = |schema: &Value| json!({"anyOf": [schema, {"type": "null"}]});
+    let texts = list(&text);
+    let schedule = object(&json!({"cron": text, "earliest": text, "latest": text, "changed": is}));
+    let times = json!({
+        "type": "object",
+        "properties": {"cron": text, "earliest": text, "latest": text},
+        "required": ["cron", "earliest", "latest"],
+        "additionalProperties": false,
+    });
+    let role = json!({"enum": ["viewer", "analyst", "admin"]});
+    json!({
+        "Anything": {},
+        "Object": {"type": "object"},
+        "Error": object(&json!({"error": or_null(&text)})),
+        "Question": {
+            "type": "object",
+            "properties": {
+                "search": {"type": "string", "description": "In SPL."},
+                "earliest": {"type": "string", "description": "The start of the range of time, such as -24h@h."},
+                "latest": {"type": "string", "description": "Its end, such as now."},
+                "rows": or_null(&count),
+                "seconds": or_null(&count),
+            },
+            "required": ["search"],
+            "additionalProperties": false,
+        },
+        "Answer": object(&json!({
+            "columns": texts,
+            "rows": list(&list(&json!({"anyOf": [text, texts, {"type": "null"}]}))),
+            "total": count,
+            "truncated": is,
+            "warnings": texts,
+        })),
+        "Job": object(&json!({
+            "id": text, "owner": text, "search": text, "earliest": or_null(&time), "latest": or_null(&time), "asked": time,
+            "state": {"enum": ["queued", "running", "done", "failed"]},
+            "seconds": number, "rows": or_null(&count), "truncated": or_null(&is), "error": or_null(&text),
+        })),
+        "Jobs": object(&json!({"jobs": list(&reference("Job"))})),
+        "Change": {
+            "type": "object",
+            "properties": {"enabled": or_null(&is), "alert": or_null(&is), "schedule": or_null(&times)},
+            "additionalProperties": false,
+        },
+        "Detection": object(&json!({
+            "id": text, "name": text, "type": {"enum": ["TTP", "Anomaly", "Hunting", "Correlation"]},
+            "language": {"enum": ["spl", "sigma"]}, "severity": text, "stories": texts, "techniques": texts, "description": text,
+            "search": text, "enabled": is, "alert": is, "runs": {"enum": ["on arrival", "on schedule", "in hunts"]},
+            "schedule": or_null(&schedule), "next_run": or_null(&time), "last_run": or_null(&time), "last_tick": or_null(&time),
+            "last_seconds": or_null(&number), "run_count": count, "findings": count, "last_finding": or_null(&time),
+            "throttled": count, "missed": count, "error": or_null(&text),
+        })),
+        "Content": object(&json!({
+            "detections": list(&reference("Detection")), "problems": texts, "trouble": or_null(&text),
+        })),
+        "Finding": object(&json!({
+            "id": text, "detection": object(&json!({"id": text, "name": text, "type": text})), "severity": text, "message": text,
+            "found": time, "first": or_null(&time), "last": or_null(&time),
+            "risk_objects": list(&object(&json!({"type": text, "value": text, "score": count}))),
+            "hosts": texts, "fields": {"type": "object"},
+            "events": list(&object(&json!({
+                "time": time, "host": text, "channel": text, "event_id": count, "record": count,
+            }))),
+            "event_count": count,
+        })),
+        "Findings": object(&json!({"findings": list(&reference("Finding"))})),
+        "Alerts": object(&json!({"alerts": list(&object(&json!({
+            "alert": object(&json!({"id": text, "kind": text, "title": text, "detail": {"type": "object"}, "time": time})),
+            "done": texts, "tries": count, "why": or_null(&text),
+        })))})),
+        "Outputs": object(&json!({"outputs": list(&object(&json!({"output": text, "error": or_null(&text)})))})),
+        "Users": object(&json!({"users": list(&object(&json!({"name": text, "role": role})))})),
+        "NewUser": object(&json!({"name": text, "password": text, "role": role})),
+        "Audit": object(&json!({"entries": list(&object(&json!({
+            "time": time, "act": text, "user": text, "peer": text, "about": text,
+        })))})),
+    })
+}
