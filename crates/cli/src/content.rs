@@ -198,8 +198,9 @@ fn field(out: &mut String, name: &str, value: &str, look: &Look) {
     }
 }
 
-fn search(out: &mut String, text: &str) {
-    out.push_str("search\n");
+/// What a detection consists of, as it is written.
+fn source(out: &mut String, what: &str, text: &str) {
+    let _ = writeln!(out, "{what}");
     for line in text.trim_end().lines() {
         let _ = writeln!(out, "    {}", term::safe(line));
     }
@@ -239,29 +240,11 @@ fn detection(out: &mut String, one: &Detection, look: &Look) {
     for reference in &one.references {
         field(out, "reference", reference, look);
     }
-    if one.language == Language::Sigma {
-        // What a rule says is its file.
-        rule(out, &one.origin.path, &one.id);
-    } else {
-        search(out, &one.search);
-    }
-}
-
-/// The text of a Sigma rule; from a file with several, the part with its id.
-fn rule(out: &mut String, path: &str, id: &str) {
-    let Ok(text) = std::fs::read_to_string(path) else {
-        return;
+    let what = match one.language {
+        Language::Spl => "search",
+        Language::Sigma => "rule",
     };
-    let mut documents = text.split("\n---");
-    let first = documents.next().unwrap_or_default();
-    let own = std::iter::once(first)
-        .chain(documents)
-        .find(|one| one.contains(id))
-        .unwrap_or(first);
-    out.push_str("rule\n");
-    for line in own.trim_matches(['\n', '\r']).lines() {
-        let _ = writeln!(out, "    {}", term::safe(line));
-    }
+    source(out, what, &one.search);
 }
 
 fn baseline(out: &mut String, one: &Baseline, look: &Look) {
@@ -277,7 +260,7 @@ fn baseline(out: &mut String, one: &Baseline, look: &Look) {
     field(out, "from", &one.origin.path, look);
     field(out, "description", &one.description, look);
     field(out, "helps", &one.detections.join(", "), look);
-    search(out, &one.search);
+    source(out, "search", &one.search);
 }
 
 fn story(out: &mut String, one: &Story, content: &Content, look: &Look) {

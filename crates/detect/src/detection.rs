@@ -198,7 +198,7 @@ pub struct Detection {
     pub description: String,
     /// Its language.
     pub language: Language,
-    /// The search, in SPL. Empty for a Sigma rule, whose text is in its file.
+    /// The search, in SPL; a Sigma rule's YAML document.
     pub search: String,
     /// Names of the stories it belongs to.
     pub stories: Vec<String>,

@@ -401,27 +401,8 @@ impl<'w, 'd> Worker<'w, 'd> {
         };
         match found {
             Format::Zip => {
-                let mut spool = tempfile::SpooledTempFile::new(32 << 20);
-                let copied = io::copy(&mut io::Cursor::new(&prefix).chain(&mut *input), &mut spool);
-                if let Err(error) = copied.and_then(|_| spool.seek(SeekFrom::Start(0))) {
-                    report.kind = SourceKind::Archive;
-                    let message = format!("the archive cannot be unpacked: {error}");
-                    report.problem(Problem {
-                        offset: None,
-                        record: None,
-                        message,
-                        loss: true,
-                    });
-                    self.entry(Entry {
-                        order: source.order,
-                        report,
-                        readable: None,
-                        strict,
-                    });
-                    return false;
-                }
-                drop(prefix);
-                return self.zip(source, spool, None, budget);
+                let input = io::Cursor::new(prefix).chain(input);
+                return self.zip_in_stream(Source { strict, ..source }, input, budget);
             }
             Format::Gzip => {
                 if source.depth >= self.limits.archive_depth {
@@ -456,30 +437,12 @@ impl<'w, 'd> Worker<'w, 'd> {
                 return self.tar(source, io::Cursor::new(prefix).chain(input), budget);
             }
             Format::Evtx => {
-                report.kind = SourceKind::Evtx;
-                let mut counted = Counted::new(io::Cursor::new(prefix).chain(input), "", None);
-                if let Err(error) =
-                    self.evtx
-                        .read(&mut counted, source.id, &mut self.collector, &mut report)
-                {
-                    stopped(&mut report, &error);
-                }
-                report.bytes = report.bytes.max(counted.count);
+                let input = io::Cursor::new(prefix).chain(input);
+                self.evtx(source.id, input, &mut report);
             }
             Format::Text(encoding) => {
-                let mut counted = Counted::new(io::Cursor::new(prefix).chain(input), "", None);
-                let mut sink = Sink::new(&mut self.collector, &mut report);
-                sink.strict = strict;
-                if encoding == encoding_rs::UTF_8 {
-                    text::read_text(&mut counted, self.limits, &mut sink);
-                } else {
-                    text::read_text(
-                        Transcode::new(&mut counted, encoding),
-                        self.limits,
-                        &mut sink,
-                    );
-                }
-                report.bytes = counted.count;
+                let input = io::Cursor::new(prefix).chain(input);
+                self.text(encoding, strict, input, &mut report);
                 if report.kind == SourceKind::Unknown && report.problems.is_empty() {
                     no_log(&mut report, "is text, but not a log that Crabwalk reads (event XML, JSON, CSV, Zeek, syslog, classic Windows text)".to_owned());
                 }
@@ -502,6 +465,61 @@ impl<'w, 'd> Worker<'w, 'd> {
             strict,
         });
         readable
+    }
+
+    fn evtx(&mut self, id: u32, input: impl Read, report: &mut SourceReport) {
+        report.kind = SourceKind::Evtx;
+        let mut counted = Counted::new(input, "", None);
+        let read = self
+            .evtx
+            .read(&mut counted, id, &mut self.collector, report);
+        if let Err(error) = read {
+            stopped(report, &error);
+        }
+        report.bytes = report.bytes.max(counted.count);
+    }
+
+    fn text(
+        &mut self,
+        encoding: &'static encoding_rs::Encoding,
+        strict: bool,
+        input: impl Read,
+        report: &mut SourceReport,
+    ) {
+        let mut counted = Counted::new(input, "", None);
+        let mut sink = Sink::new(&mut self.collector, report);
+        sink.strict = strict;
+        if encoding == encoding_rs::UTF_8 {
+            text::read_text(&mut counted, self.limits, &mut sink);
+        } else {
+            let input = Transcode::new(&mut counted, encoding);
+            text::read_text(input, self.limits, &mut sink);
+        }
+        report.bytes = counted.count;
+    }
+
+    /// Reads a zip from a stream, which is copied: its directory is at its end. If the stream breaks off, the members before
+    /// that are read.
+    fn zip_in_stream(&mut self, source: Source, mut input: impl Read, budget: &Budget) -> bool {
+        let mut spool = tempfile::SpooledTempFile::new(32 << 20);
+        let copied = io::copy(&mut input, &mut spool);
+        let rewound = spool.rewind();
+        if let Err(error) = copied.map(|_| ()).and(rewound) {
+            let mut report = SourceReport::new(source.id, source.path.clone(), SourceKind::Archive);
+            report.problem(Problem {
+                offset: None,
+                record: None,
+                message: format!("the archive cannot be unpacked to its end: {error}"),
+                loss: true,
+            });
+            self.entry(Entry {
+                order: source.order.clone(),
+                report,
+                readable: Some(0),
+                strict: source.strict,
+            });
+        }
+        self.zip(source, spool, None, budget)
     }
 
     fn too_deep(&mut self, source: Source) -> bool {

@@ -18,6 +18,7 @@ use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use crabwalk_vocabulary::{Origin, is_windows};
 
+pub use crate::copies::agree as times_agree;
 use crate::copies::{Contents, Noted, Numbered, without_unnumbered};
 use crate::pack;
 
@@ -1022,11 +1023,16 @@ pub fn number_identity(host: &str, channel: &str, event_id: u32, number: u64, ti
 
 /// What tells a record without a number, the `ordinal`th with this content and time.
 fn content_identity(content: u64, time: i64, ordinal: u32) -> u64 {
-    let mut bytes = [0; 20];
+    let mut bytes = [0; 12];
     bytes[..8].copy_from_slice(&content.to_le_bytes());
-    bytes[8..16].copy_from_slice(&time.to_le_bytes());
-    bytes[16..].copy_from_slice(&ordinal.to_le_bytes());
-    xxhash_rust::xxh3::xxh3_64(&bytes)
+    bytes[8..].copy_from_slice(&ordinal.to_le_bytes());
+    identity_at_any_time(xxhash_rust::xxh3::xxh3_64(&bytes), time)
+}
+
+/// What the identity of a record without a number ([`IDENTITY`]) is apart from its time, in microseconds: the same for copies
+/// whose times lie in one second and are written with more or fewer digits ([`times_agree`]).
+pub fn identity_at_any_time(identity: u64, time: i64) -> u64 {
+    identity ^ xxhash_rust::xxh3::xxh3_64(&time.to_le_bytes())
 }
 
 /// Identity of a record, wherever it was copied to; `own` is its number or content hash. 64 bits: among ten million

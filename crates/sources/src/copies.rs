@@ -26,7 +26,7 @@ fn unit_of(time: i64) -> i64 {
 }
 
 /// Whether two times, microseconds since 1970-01-01, may be the same one written with different numbers of digits.
-fn agree(a: i64, b: i64) -> bool {
+pub fn agree(a: i64, b: i64) -> bool {
     let unit = unit_of(a).max(unit_of(b));
     a.div_euclid(unit) == b.div_euclid(unit)
 }

@@ -322,3 +322,16 @@ fn a_streamed_zip_without_its_directory_gives_its_members() {
         all.sources
     );
 }
+
+#[test]
+fn a_zip_in_a_zip_that_breaks_off_gives_the_members_before_the_break() {
+    let (lines, _) = joined("", "\n", "\n", json);
+    let noise: Vec<u8> = (0..4000_u32)
+        .flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    let inner = zip_of(&[("one.jsonl", &lines), ("noise.bin", &noise)]);
+    let whole = zip_of(&[("in.zip", &inner)]);
+    let all = read_bytes("a.zip", &whole[..whole.len() / 2]);
+    assert_eq!(rows(&all, "Security", 4624).len(), 4, "{:?}", all.sources);
+    assert!(all.sources.iter().any(|source| source.is_lossy()));
+}

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crabwalk_events::catalog::{ALWAYS, Window};
 use crabwalk_sources::collect::{
-    Collected, Columns, Demand, EventTable, IDENTITY, number_identity,
+    Collected, Columns, Demand, EventTable, IDENTITY, identity_at_any_time, number_identity,
+    times_agree,
 };
 use crabwalk_sources::pack::Texts;
 use crabwalk_sources::report::SourceReport;
@@ -608,7 +609,7 @@ impl Store {
                 && entry.channel.to_lowercase() == key.0
         });
         let mut mine: Option<HashSet<u64>> = None;
-        let mut copies: HashSet<u64> = HashSet::new();
+        let mut copies: HashMap<u64, Vec<Identity>> = HashMap::new();
         for entry in files {
             // Exports differ in the case of host names; identities ignore it too.
             let spans = self.reader.hosts(entry)?;
@@ -625,18 +626,19 @@ impl Store {
                 parts
                     .iter()
                     .flat_map(|part| identities(event_type, part))
-                    .filter(|key| *key != 0)
+                    .flatten()
+                    .map(|identity| identity.key)
                     .collect()
             });
             let asked = [names::HOST, names::TIME, names::RECORD, names::IDENTITY];
             let asked: Vec<String> = asked.map(str::to_owned).to_vec();
             let columns = self.reader.columns(entry, &asked)?;
             for batch in put_together(&asked, &columns).map_err(arrow)? {
-                copies.extend(
-                    identities(event_type, &batch)
-                        .into_iter()
-                        .filter(|key| mine.contains(key)),
-                );
+                for identity in identities(event_type, &batch).into_iter().flatten() {
+                    if mine.contains(&identity.key) {
+                        copies.entry(identity.key).or_default().push(identity);
+                    }
+                }
             }
         }
         let mut rows = Vec::with_capacity(parts.len());
@@ -646,9 +648,13 @@ impl Store {
                 rows.push(Rows { batch: part });
                 continue;
             }
+            let is_copy = |identity: &Identity| {
+                let stored = copies.get(&identity.key);
+                stored.is_some_and(|stored| stored.iter().any(|stored| stored.is_of(identity)))
+            };
             let keep: BooleanArray = identities(event_type, &part)
                 .iter()
-                .map(|key| Some(!copies.contains(key)))
+                .map(|identity| Some(!identity.as_ref().is_some_and(is_copy)))
                 .collect();
             let all = part.num_rows();
             let batch = write::kept(&part, &keep).map_err(arrow)?;
@@ -789,25 +795,53 @@ fn count_hosts(batch: &RecordBatch, channel: &str, counts: &mut HashMap<(String,
     }
 }
 
-/// The identity of each row, to recognise copies; 0 if there is none.
-pub(crate) fn identities(event_type: &EventType, batch: &RecordBatch) -> Vec<u64> {
+/// What tells a row from others, wherever it was copied to.
+#[derive(Debug, Clone, Copy)]
+struct Identity {
+    key: u64,
+    /// The time of a record without a number, which copies may have with more or fewer digits.
+    time: Option<i64>,
+}
+
+impl Identity {
+    /// Whether a row with the same key is a copy of this one.
+    fn is_of(&self, other: &Self) -> bool {
+        match (self.time, other.time) {
+            (Some(own), Some(other)) => times_agree(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        }
+    }
+}
+
+/// The identity of each row, to recognise copies, if it has one.
+fn identities(event_type: &EventType, batch: &RecordBatch) -> Vec<Option<Identity>> {
     let numbers = |name: &str| -> Option<&UInt64Array> {
         batch.column_by_name(name)?.as_primitive_opt::<UInt64Type>()
     };
     let (records, given) = (numbers(names::RECORD), numbers(names::IDENTITY));
-    hosts_and_times(batch)
-        .enumerate()
-        .map(|(row, (host, time))| match (given, records) {
-            (Some(given), _) if given.is_valid(row) => given.value(row),
-            (_, Some(records)) => number_identity(
+    let of = |row: usize, host: &str, time: i64| match (given, records) {
+        (Some(given), _) if given.is_valid(row) => {
+            let identity = Some(given.value(row)).filter(|identity| *identity != 0)?;
+            Some(Identity {
+                key: identity_at_any_time(identity, time),
+                time: Some(time),
+            })
+        }
+        (_, Some(records)) => Some(Identity {
+            key: number_identity(
                 host,
                 &event_type.channel,
                 event_type.event_id,
                 records.value(row),
                 time,
             ),
-            _ => 0,
-        })
+            time: None,
+        }),
+        _ => None,
+    };
+    hosts_and_times(batch)
+        .enumerate()
+        .map(|(row, (host, time))| of(row, host, time))
         .collect()
 }
 

@@ -281,6 +281,37 @@ fn what_happened_twice_counts_twice() {
 }
 
 #[test]
+fn a_record_without_a_number_is_known_however_its_time_is_written() {
+    const SECOND: i64 = 1_000_000;
+    let at = |fraction: i64| Event {
+        time: MONDAY.div_euclid(SECOND) * SECOND + fraction,
+        ..connection(7)
+    };
+    // Written in microseconds, milliseconds and seconds, whichever comes first.
+    let (fine, middle, coarse, other) = (at(123_456), at(123_000), at(0), at(900_000));
+    let orders = [
+        [fine.clone(), middle.clone(), coarse.clone()],
+        [coarse.clone(), middle.clone(), fine.clone()],
+        [middle.clone(), fine.clone(), coarse.clone()],
+    ];
+    for order in orders {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        for event in order {
+            store.commit(collect(&[event]), from("a")).unwrap();
+        }
+        assert_eq!(store.size().events, 1);
+    }
+    // Another time of the same second is another record, and so is one that says something else.
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for event in [fine, other, connection(8)] {
+        store.commit(collect(&[event]), from("a")).unwrap();
+    }
+    assert_eq!(store.size().events, 3);
+}
+
+#[test]
 fn a_commit_is_known_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

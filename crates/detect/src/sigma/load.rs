@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use rsigma_parser::FilterRuleTarget;
+use rsigma_parser::{CorrelationRule, FilterRuleTarget, SigmaRule};
 
 use super::engine::{self, Named};
 use super::logsource::{LogSourceKey, LogSources};
@@ -14,6 +14,22 @@ use super::rules::{Correlation, Rule, SigmaRules, problem};
 use super::{correlation, rewrite};
 use crate::files::{is_yaml_name, walk};
 use crate::origin::ContentProblem;
+
+/// A file with rules.
+#[derive(Clone, Copy)]
+struct File<'f> {
+    path: &'f str,
+    text: &'f str,
+}
+
+/// The document of a file that holds the rule with this id, or this title if it has none.
+fn document<'t>(text: &'t str, id: &str) -> &'t str {
+    let mut documents = text.split("\n---");
+    documents
+        .find(|document| document.contains(id))
+        .unwrap_or(text)
+        .trim_matches(['\n', '\r'])
+}
 
 impl SigmaRules {
     /// Loads all rules in directories, or single files. Later rules replace earlier ones with the same id.
@@ -79,8 +95,10 @@ impl SigmaRules {
         unmapped: &mut BTreeMap<LogSourceKey, Vec<String>>,
         problems: &mut Vec<ContentProblem>,
     ) -> bool {
-        let text = rewrite::quoted(text);
-        let parsed = catch_unwind(AssertUnwindSafe(|| rsigma_parser::parse_sigma_yaml(&text)));
+        let quoted = rewrite::quoted(text);
+        let parsed = catch_unwind(AssertUnwindSafe(|| {
+            rsigma_parser::parse_sigma_yaml(&quoted)
+        }));
         let collection = match parsed {
             Ok(Ok(collection)) => collection,
             Ok(Err(error)) => {
@@ -101,16 +119,34 @@ impl SigmaRules {
                 .into_iter()
                 .map(|error| problem(path.to_owned(), explained(error))),
         );
+        let file = File { path, text };
+        self.add_rules(collection.rules, file, unmapped, problems);
+        self.add_correlations(collection.correlations, file);
+        self.filters.extend(
+            collection
+                .filters
+                .into_iter()
+                .map(|filter| (filter, path.to_owned())),
+        );
+        true
+    }
+
+    fn add_rules(
+        &mut self,
+        rules: Vec<SigmaRule>,
+        file: File<'_>,
+        unmapped: &mut BTreeMap<LogSourceKey, Vec<String>>,
+        problems: &mut Vec<ContentProblem>,
+    ) {
         // Rules replace those of earlier files. Within one file several may share an id: the parts of a collection
         // (`action: global`), each for another log source.
-        let own: BTreeSet<&String> = collection
-            .rules
+        let own: BTreeSet<&String> = rules
             .iter()
             .map(|sigma| sigma.id.as_ref().unwrap_or(&sigma.title))
             .collect();
         self.rules.retain(|old| !own.contains(&old.detection.id));
         let mut parts: HashMap<String, usize> = HashMap::new();
-        for mut sigma in collection.rules {
+        for mut sigma in rules {
             let key = LogSourceKey::new(
                 sigma.logsource.product.as_deref(),
                 sigma.logsource.category.as_deref(),
@@ -127,7 +163,7 @@ impl SigmaRules {
                 problems.push(ContentProblem {
                     fatal: false,
                     ..problem(
-                        path.to_owned(),
+                        file.path.to_owned(),
                         format!(
                             "`{}`: `{part}` in its condition matches no search identifier and is ignored",
                             sigma.title
@@ -146,8 +182,9 @@ impl SigmaRules {
                     references: &sigma.references,
                     falsepositives: &sigma.falsepositives,
                     date: sigma.modified.as_deref().or(sigma.date.as_deref()),
+                    text: document(file.text, &id),
                 },
-                path,
+                file.path,
                 vec![key.to_string()],
             ));
             let part = parts.entry(id.clone()).or_default();
@@ -163,7 +200,10 @@ impl SigmaRules {
                 hidden: false,
             });
         }
-        for mut sigma in collection.correlations {
+    }
+
+    fn add_correlations(&mut self, correlations: Vec<CorrelationRule>, file: File<'_>) {
+        for mut sigma in correlations {
             let id = sigma.id.get_or_insert_with(|| sigma.title.clone()).clone();
             let detection = Arc::new(describe(
                 Metadata {
@@ -176,8 +216,9 @@ impl SigmaRules {
                     references: &sigma.references,
                     falsepositives: &sigma.falsepositives,
                     date: sigma.modified.as_deref().or(sigma.date.as_deref()),
+                    text: document(file.text, &id),
                 },
-                path,
+                file.path,
                 Vec::new(),
             ));
             self.correlations.retain(|old| old.detection.id != id);
@@ -187,13 +228,6 @@ impl SigmaRules {
                 hidden: false,
             });
         }
-        self.filters.extend(
-            collection
-                .filters
-                .into_iter()
-                .map(|filter| (filter, path.to_owned())),
-        );
-        true
     }
 
     /// Resolves names between rules once all are there.

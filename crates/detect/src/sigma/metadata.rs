@@ -17,6 +17,8 @@ pub(super) struct Metadata<'a> {
     pub(super) references: &'a [String],
     pub(super) falsepositives: &'a [String],
     pub(super) date: Option<&'a str>,
+    /// The YAML document.
+    pub(super) text: &'a str,
 }
 
 pub(super) fn describe(about: Metadata<'_>, path: &str, data_sources: Vec<String>) -> Detection {
@@ -48,7 +50,7 @@ pub(super) fn describe(about: Metadata<'_>, path: &str, data_sources: Vec<String
         status,
         description: about.description.unwrap_or_default().trim().to_owned(),
         language: Language::Sigma,
-        search: String::new(),
+        search: about.text.to_owned(),
         stories: Vec::new(),
         techniques: techniques(about.tags),
         tactics: tactics(about.tags),

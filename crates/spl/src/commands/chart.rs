@@ -5,8 +5,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::{max, min};
 use datafusion::logical_expr::{Case, Expr, LogicalPlanBuilder, SortExpr};
 
@@ -271,111 +273,16 @@ fn expression(cursor: &mut dyn Cursor) -> Result<Option<(Name, ast::Expr)>> {
 impl Plan for Chart {
     fn plan(&self, planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
         let option = |name: &str| self.option(name);
-        let on = |name: &str, default: bool| option(name).map_or(default, is_on);
-        let mut rows = rows;
-        let mut by: Vec<String> = self.by.iter().map(|name| name.text.clone()).collect();
-        let mut width = self.span;
-        if self.time {
-            by.insert(0, "_time".to_owned());
-            let Some(time) = rows.field("_time") else {
-                return Err(diagnostic(
-                    span,
-                    "`timechart` needs `_time`, which the rows do not have",
-                ));
-            };
-            if width.is_none() {
-                let most = match option("bins") {
-                    None => 100,
-                    Some(bins) => number_of_bins(&Name {
-                        text: bins.to_owned(),
-                        span,
-                    })?,
-                };
-                let least = match option("minspan") {
-                    None => 0.0,
-                    Some(least) => {
-                        let text = Name {
-                            text: least.to_owned(),
-                            span,
-                        };
-                        match parse_span(&text)? {
-                            BinSpan::Time(least) => bins::seconds(least).unwrap_or(2_678_400.0),
-                            BinSpan::Number(least) => least,
-                            BinSpan::Log { .. } => {
-                                return Err(diagnostic(span, "`minspan=` is a length of time"));
-                            }
-                        }
-                    }
-                };
-                width = Some(time_width(planner, &rows, most, least, span)?);
-            }
-            let binned = time_bin(time, width.unwrap_or(BinSpan::Number(60.0)), span)?;
-            rows = at(span, rows.set(vec![("_time".to_owned(), binned)]))?;
-        } else if let (None, Some(first)) = (width, self.by.first())
-            && (option("bins").is_some() || option("minspan").is_some())
-        {
-            let written = |name: &str| {
-                option(name).map(|value| Name {
-                    text: value.to_owned(),
-                    span,
-                })
-            };
-            let bin = Bin {
-                field: first.clone(),
-                span: None,
-                bins: written("bins")
-                    .map(|bins| number_of_bins(&bins))
-                    .transpose()?,
-                min_span: written("minspan")
-                    .map(|least| parse_span(&least))
-                    .transpose()?,
-                start: None,
-                end: None,
-                align: None,
-                output: None,
-            };
-            rows = bin.plan(planner, rows, span)?;
-        } else if let (Some(width), Some(first)) = (width, by.first()) {
-            let name = first.clone();
-            if let Some(value) = rows.field(&name) {
-                let binned = match width {
-                    BinSpan::Number(width) if name != "_time" => bins::number_bin(value, width),
-                    BinSpan::Log { coefficient, base } if name != "_time" => {
-                        bins::log_bin(value, coefficient, base)
-                    }
-                    width => time_bin(value, width, span)?,
-                };
-                rows = at(span, rows.set(vec![(name, binned)]))?;
-            }
-        }
-        for (index, name) in by.iter().enumerate() {
-            // A row with several values belongs to several series.
-            if index > 0
-                && rows
-                    .field(name)
-                    .is_some_and(|value| is_list(&value.data_type))
-            {
-                rows = at(span, rows.one_for_each(name))?;
-            }
-            let value = rows.field(name).unwrap_or(Typed {
-                expr: null_text(),
-                data_type: DataType::Utf8,
-            });
-            if index == 0 {
-                rows = at(span, rows.set(vec![(name.clone(), value.expr.clone())]))?;
-                rows = at(span, rows.filter(value.expr.is_not_null()))?;
-            } else {
-                let null = text(option("nullstr").unwrap_or("NULL"));
-                let value = cast_to(value, &DataType::Utf8);
-                let value = if on("usenull", true) {
-                    coalesce(vec![value, null])
-                } else {
-                    rows = at(span, rows.filter(value.clone().is_not_null()))?;
-                    value
-                };
-                rows = at(span, rows.set(vec![(name.clone(), value)]))?;
-            }
-        }
+        let on = |name: &str, default: bool| self.is_on(name, default);
+        let fields = self.by.iter().map(|name| name.text.clone());
+        let by: Vec<String> = self
+            .time
+            .then(|| "_time".to_owned())
+            .into_iter()
+            .chain(fields)
+            .collect();
+        let (rows, width) = self.binned(planner, rows, span)?;
+        let rows = self.split(rows, &by, span)?;
         let parts = parts(self, width)?;
         let single = rows;
         let rows = aggregated(planner, single.clone(), &parts, &by, span)?;
@@ -388,22 +295,7 @@ impl Plan for Chart {
         else {
             return Ok(rows);
         };
-        let written = option("limit").map(str::trim);
-        let least = written.is_some_and(|limit| limit.starts_with("bottom"));
-        let number = |limit: &'_ str| {
-            let limit = limit.strip_prefix("top").unwrap_or(limit);
-            limit
-                .strip_prefix("bottom")
-                .unwrap_or(limit)
-                .trim()
-                .to_owned()
-        };
-        let limit = match written.map(number) {
-            None => 10,
-            Some(limit) => limit
-                .parse()
-                .map_err(|_| diagnostic(span, format!("`limit={limit}` is not a number")))?,
-        };
+        let (limit, least) = self.limit(span)?;
         let series = by.get(1).map(String::as_str);
         let mut table = Pivot {
             staged: &staged,
@@ -455,25 +347,181 @@ impl Plan for Chart {
             TimeRange::default()
         };
         let batch = table.batch(buckets, range, time, span)?;
-        let names: Vec<String> = batch
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
-        let provider = at(span, MemTable::try_new(batch.schema(), vec![vec![batch]]))?;
-        let source = provider_as_source(Arc::new(provider));
-        let plan = LogicalPlanBuilder::scan("chart", source, None).and_then(|plan| {
-            plan.project(names.iter().map(|name| column(name).alias(name)))?
-                .build()
-        });
-        Ok(Rows {
-            plan: at(span, plan)?,
-            order: Order::Keys(vec![SortExpr::new(column(hidden!("row")), true, false)]),
-            empty: false,
-            open: false,
-        })
+        at(span, table_rows(batch))
     }
+}
+
+impl Chart {
+    /// The rows with the first field, or the time, in ranges, and the width of these.
+    fn binned(
+        &self,
+        planner: &mut Planner<'_>,
+        rows: Rows,
+        span: Span,
+    ) -> Result<(Rows, Option<BinSpan>)> {
+        let option = |name: &str| self.option(name);
+        let mut rows = rows;
+        let mut width = self.span;
+        if self.time {
+            let Some(time) = rows.field("_time") else {
+                return Err(diagnostic(
+                    span,
+                    "`timechart` needs `_time`, which the rows do not have",
+                ));
+            };
+            if width.is_none() {
+                width = Some(self.time_width(planner, &rows, span)?);
+            }
+            let binned = time_bin(time, width.unwrap_or(BinSpan::Number(60.0)), span)?;
+            rows = at(span, rows.set(vec![("_time".to_owned(), binned)]))?;
+        } else if let (None, Some(first)) = (width, self.by.first())
+            && (option("bins").is_some() || option("minspan").is_some())
+        {
+            let written = |name: &str| {
+                option(name).map(|value| Name {
+                    text: value.to_owned(),
+                    span,
+                })
+            };
+            let bin = Bin {
+                field: first.clone(),
+                span: None,
+                bins: written("bins")
+                    .map(|bins| number_of_bins(&bins))
+                    .transpose()?,
+                min_span: written("minspan")
+                    .map(|least| parse_span(&least))
+                    .transpose()?,
+                start: None,
+                end: None,
+                align: None,
+                output: None,
+            };
+            rows = bin.plan(planner, rows, span)?;
+        } else if let (Some(width), Some(first)) = (width, self.by.first()) {
+            let name = first.text.clone();
+            if let Some(value) = rows.field(&name) {
+                let binned = match width {
+                    BinSpan::Number(width) if name != "_time" => bins::number_bin(value, width),
+                    BinSpan::Log { coefficient, base } if name != "_time" => {
+                        bins::log_bin(value, coefficient, base)
+                    }
+                    width => time_bin(value, width, span)?,
+                };
+                rows = at(span, rows.set(vec![(name, binned)]))?;
+            }
+        }
+        Ok((rows, width))
+    }
+
+    /// The width of the ranges of time that gives as many as are asked for.
+    fn time_width(&self, planner: &mut Planner<'_>, rows: &Rows, span: Span) -> Result<BinSpan> {
+        let option = |name: &str| self.option(name);
+        let most = match option("bins") {
+            None => 100,
+            Some(bins) => number_of_bins(&Name {
+                text: bins.to_owned(),
+                span,
+            })?,
+        };
+        let least = match option("minspan") {
+            None => 0.0,
+            Some(least) => {
+                let text = Name {
+                    text: least.to_owned(),
+                    span,
+                };
+                match parse_span(&text)? {
+                    BinSpan::Time(least) => bins::seconds(least).unwrap_or(2_678_400.0),
+                    BinSpan::Number(least) => least,
+                    BinSpan::Log { .. } => {
+                        return Err(diagnostic(span, "`minspan=` is a length of time"));
+                    }
+                }
+            }
+        };
+        time_width(planner, rows, most, least, span)
+    }
+
+    /// The rows that have a value of the first field, one for each series that they belong to.
+    fn split(&self, rows: Rows, by: &[String], span: Span) -> Result<Rows> {
+        let mut rows = rows;
+        for (index, name) in by.iter().enumerate() {
+            // A row with several values belongs to several series.
+            if index > 0
+                && rows
+                    .field(name)
+                    .is_some_and(|value| is_list(&value.data_type))
+            {
+                rows = at(span, rows.one_for_each(name))?;
+            }
+            let value = rows.field(name).unwrap_or(Typed {
+                expr: null_text(),
+                data_type: DataType::Utf8,
+            });
+            if index == 0 {
+                rows = at(span, rows.set(vec![(name.clone(), value.expr.clone())]))?;
+                rows = at(span, rows.filter(value.expr.is_not_null()))?;
+            } else {
+                let null = text(self.option("nullstr").unwrap_or("NULL"));
+                let value = cast_to(value, &DataType::Utf8);
+                let value = if self.is_on("usenull", true) {
+                    coalesce(vec![value, null])
+                } else {
+                    rows = at(span, rows.filter(value.clone().is_not_null()))?;
+                    value
+                };
+                rows = at(span, rows.set(vec![(name.clone(), value)]))?;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Most series, and whether those with the least are kept.
+    fn limit(&self, span: Span) -> Result<(usize, bool)> {
+        let written = self.option("limit").map(str::trim);
+        let least = written.is_some_and(|limit| limit.starts_with("bottom"));
+        let number = |limit: &'_ str| {
+            let limit = limit.strip_prefix("top").unwrap_or(limit);
+            limit
+                .strip_prefix("bottom")
+                .unwrap_or(limit)
+                .trim()
+                .to_owned()
+        };
+        let limit = match written.map(number) {
+            None => 10,
+            Some(limit) => limit
+                .parse()
+                .map_err(|_| diagnostic(span, format!("`limit={limit}` is not a number")))?,
+        };
+        Ok((limit, least))
+    }
+
+    fn is_on(&self, name: &str, default: bool) -> bool {
+        self.option(name).map_or(default, is_on)
+    }
+}
+
+/// The rows of a table that is made.
+fn table_rows(batch: RecordBatch) -> std::result::Result<Rows, DataFusionError> {
+    let names: Vec<String> = batch
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    let provider = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+    let source = provider_as_source(Arc::new(provider));
+    let plan = LogicalPlanBuilder::scan("chart", source, None)?
+        .project(names.iter().map(|name| column(name).alias(name)))?
+        .build()?;
+    Ok(Rows {
+        plan,
+        order: Order::Keys(vec![SortExpr::new(column(hidden!("row")), true, false)]),
+        empty: false,
+        open: false,
+    })
 }
 
 /// The groups with their aggregations and the expressions of these.
