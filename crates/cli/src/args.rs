@@ -39,6 +39,8 @@ pub enum Command {
     Store(Store),
     /// Show and check detections, stories and macros.
     Content(Content),
+    /// Show the evidence for one movement, path or finding of a case, down to the records.
+    Explain(Explain),
     /// Convert a case to another tool's format or an HTML report.
     Export(Export),
     /// Learn from logs what is normal, such as which machines make and receive remote desktop connections.
@@ -520,13 +522,16 @@ pub enum Format {
 
 /// Arguments of `hunt`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
     crabwalk hunt evidence/\n  \
     crabwalk hunt DC01.zip WS01.evtx --assets assets.csv --out case\n  \
     crabwalk hunt logs/ --since 2024-03-01 --format jsonl | jq .message\n  \
     crabwalk hunt logs/ --detection 'Kerberoasting*'\n  \
     crabwalk hunt logs/ --content security_content/\n\n\
-    Exit status: 0 done (findings or none), 1 failed, 2 wrong usage, 3 done but part of the input (or of the content) could not be read.")]
+    Exit status: 0 done (findings or none), 1 failed, 2 wrong usage, 3 done but part of the input (or of the content) could not be read."
+)]
 pub struct Hunt {
     #[command(flatten)]
     pub logs: Logs,
@@ -561,6 +566,9 @@ pub struct Hunt {
     /// Show only what involves this account (name, `DOMAIN\name` or SID).
     #[arg(long, value_name = "ACCOUNT")]
     pub account: Option<String>,
+    /// Instead of the summary, print the evidence for one path (`path-1`), movement (`hop-9`) or finding (`f-…`).
+    #[arg(long, value_name = "ID", conflicts_with = "format")]
+    pub explain: Option<String>,
     /// Print only the findings.
     #[arg(long, short)]
     pub quiet: bool,
@@ -571,14 +579,17 @@ pub struct Hunt {
 
 /// Arguments of `ingest`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
     crabwalk ingest evidence/ --store store\n  \
     crabwalk ingest evidence/ --store store        again: takes only what is new\n  \
     crabwalk hunt store --since -7d\n\n\
     The store keeps all fields of an event and skips events that it already has, wherever they come from. It identifies an event by \
     host, log, number and time or, without a number, by its full content.\n\
     You can interrupt an ingest at any moment: what it has committed stays, and the next one takes the rest.\n\n\
-    Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but part of the input could not be read.")]
+    Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but part of the input could not be read."
+)]
 pub struct Ingest {
     /// Files, folders (recursively), zip, tar.gz and gz archives; `-` is standard input.
     #[arg(required = true, value_name = "PATH")]
@@ -678,13 +689,34 @@ pub enum ExportFormat {
     Markdown,
 }
 
+/// Arguments of `explain`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
+    crabwalk explain path-1 case/case.json\n  \
+    crabwalk explain hop-9 case/case.json\n  \
+    crabwalk hunt evidence/ --explain path-1           without writing the case\n\n\
+    `hunt` prints the ids of paths and movements, and with --verbose those of findings."
+)]
+pub struct Explain {
+    /// The id of a path (`path-1`), a movement (`hop-9`) or a finding (`f-…`).
+    #[arg(value_name = "ID")]
+    pub what: String,
+    /// A case.json written by `hunt --out`; `-` is standard input.
+    pub case: PathBuf,
+}
+
 /// Arguments of `export`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
     crabwalk export markdown case/case.json\n  \
     crabwalk export stix case/case.json -o case/stix.json\n  \
     crabwalk export html case/case.json --logs evidence/ -o report.html\n  \
-    crabwalk export dot case/case.json | dot -Tsvg > hops.svg")]
+    crabwalk export dot case/case.json | dot -Tsvg > hops.svg"
+)]
 pub struct Export {
     /// The format.
     #[arg(value_enum)]
@@ -710,10 +742,13 @@ pub enum DossierFormat {
 
 /// Arguments of `dossier`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
     crabwalk dossier WS01 evidence/                    the host: logons, process tree, services, tasks, files, connections\n  \
     crabwalk dossier 'CORP\\adm.ann' evidence/         the account: where it logged on, what is new, where it was exposed\n  \
-    crabwalk dossier WS01 evidence/ --format json")]
+    crabwalk dossier WS01 evidence/ --format json"
+)]
 pub struct Dossier {
     /// A host (name or address) or an account (name, `DOMAIN\name` or SID).
     #[arg(value_name = "HOST|ACCOUNT")]
@@ -735,12 +770,15 @@ pub struct Dossier {
 
 /// Arguments of `search`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
     crabwalk search 'EventCode=4624 Logon_Type=3 | stats count by user, src, dest' logs/\n  \
     crabwalk search '| tstats count from datamodel=Endpoint.Processes by Processes.dest Processes.process_name' logs/ --format csv\n  \
     crabwalk search 'sourcetype=zeek:conn dest_port=445' conn.log --format jsonl\n  \
     crabwalk search '`notable` | stats count by rule_name, dest' logs/            over what the detections find\n  \
-    crabwalk search '| tstats sum(All_Risk.risk_score) from datamodel=Risk.All_Risk by All_Risk.risk_object' case/case.json")]
+    crabwalk search '| tstats sum(All_Risk.risk_score) from datamodel=Risk.All_Risk by All_Risk.risk_object' case/case.json"
+)]
 pub struct Search {
     /// The search, in SPL.
     ///

@@ -15,6 +15,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Ingest(args) => crate::ingest::run(&args),
         Command::Store(args) => crate::store::run(&args),
         Command::Content(args) => crate::content::run(&args),
+        Command::Explain(args) => crate::explain::run(&args),
         Command::Export(args) => crate::export::run(&args),
         Command::Baseline(args) => crate::baseline::run(&args),
         Command::Demo(args) => crate::demo::run(&args),

@@ -84,7 +84,7 @@ fn report(case: &mut Case, args: &args::Export) -> Result<Report, Failure> {
 }
 
 /// Reads a case.
-fn read(path: &Path) -> Result<Case, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Case, Failure> {
     let failed = |what: String| Failure::new(format!("{}: {what}", path.display()));
     let input: Box<dyn Read> = if path.as_os_str() == "-" {
         Box::new(io::stdin().lock())

@@ -14,6 +14,7 @@ use crabwalk_hunt::{Hunt, HuntOptions};
 use crabwalk_sources::Input as LogInput;
 
 use crate::args::{self, Format};
+use crate::explain::explain;
 use crate::input::{self, Logs, Opened};
 use crate::outcome::{Done, Failure, note};
 use crate::progress::Bar;
@@ -258,6 +259,12 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         written: &written,
         assets_given: !args.known.assets.is_empty(),
     };
-    print(&case, args.format, &options)?;
+    match &args.explain {
+        Some(id) => {
+            let text = explain(&case, id, &options.look)?;
+            io::stdout().lock().write_all(text.as_bytes())?;
+        }
+        None => print(&case, args.format, &options)?,
+    }
     Ok(done)
 }

@@ -8,6 +8,7 @@ mod content_test;
 mod demo;
 mod dossier;
 mod evaluate;
+mod explain;
 mod export;
 mod hunt;
 mod ingest;

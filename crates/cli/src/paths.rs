@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crabwalk_case::{Case, HopInfo, Kind, Names, PathInfo, Standing, way};
 
 use crate::summary::{Summary, heading, more, when};
-use crate::term::{Ink, Look, count, safe};
+use crate::term::{Ink, Look, count, pad, safe};
 
 /// Maximum paths to print; more are counted.
 const MOST_PATHS: usize = 8;
@@ -87,7 +87,8 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         };
         let _ = writeln!(
             out,
-            "  {}  {}",
+            "  {}  {}  {}",
+            path.id,
             look.paint(Ink::Bold, &safe(&way)),
             look.paint(
                 Ink::Dim,
@@ -158,7 +159,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
 
 /// Who acted, whose account was used, and which account the payload ran as, without repetition. A question mark follows
 /// a presumed actor.
-fn accounts(names: &Names<'_>, hop: &HopInfo) -> String {
+pub(crate) fn accounts(names: &Names<'_>, hop: &HopInfo) -> String {
     let mut all: Vec<&str> = Vec::new();
     for id in [&hop.actor, &hop.used, &hop.effective]
         .into_iter()
@@ -193,7 +194,8 @@ fn bar(confidence: f64) -> String {
     format!("{}{}", "█".repeat(full), "░".repeat(10 - full))
 }
 
-fn line(out: &mut String, names: &Names<'_>, hop: &HopInfo, look: &Look) {
+/// One movement in one line.
+pub(crate) fn line(out: &mut String, names: &Names<'_>, hop: &HopInfo, look: &Look) {
     let src = hop.src.as_deref().map_or("?", |id| names.host(id));
     let kinds: BTreeSet<Kind> = hop.witnesses.iter().map(|witness| witness.kind).collect();
     let missing: Vec<String> = hop
@@ -204,7 +206,8 @@ fn line(out: &mut String, names: &Names<'_>, hop: &HopInfo, look: &Look) {
     let technique = hop.techniques.first().map_or("", String::as_str);
     let verb = if hop.attempted { " (refused)" } else { "" };
     let text = format!(
-        "    {}  {} → {}  {}  {technique}{verb}  {} {:.2}  {} of {} witnesses",
+        "    {}  {}  {} → {}  {}  {technique}{verb}  {} {:.2}  {} of {} witnesses",
+        pad(&hop.id, 6),
         when(hop.first.as_deref()),
         src,
         names.host(&hop.dst),

@@ -554,7 +554,11 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
             let seen = alike.entry(&finding.detection).or_default();
             *seen += 1;
             if *seen <= most {
-                one(out, case, finding, options);
+                one(out, case, finding, look);
+                if options.verbose {
+                    let id = look.paint(Ink::Dim, &safe(&finding.id));
+                    let _ = writeln!(out, "                {id}");
+                }
             }
             let last = findings
                 .get(index + 1)
@@ -580,8 +584,8 @@ fn about(names: &Names<'_>, id: &str) -> String {
     }
 }
 
-fn one(out: &mut String, case: &Case, finding: &FindingInfo, options: &Summary<'_>) {
-    let look = &options.look;
+/// One finding.
+pub(crate) fn one(out: &mut String, case: &Case, finding: &FindingInfo, look: &Look) {
     let severity = term::pad(finding.severity.name(), 13);
     let techniques = if finding.techniques.is_empty() {
         String::new()
@@ -622,7 +626,7 @@ fn one(out: &mut String, case: &Case, finding: &FindingInfo, options: &Summary<'
 }
 
 /// The record and file of an event.
-fn place(case: &Case, event: &Reference) -> String {
+pub(crate) fn place(case: &Case, event: &Reference) -> String {
     let path = case
         .source(event.source)
         .map_or("?", |source| source.path.as_str());

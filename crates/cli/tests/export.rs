@@ -328,7 +328,7 @@ fn the_report_holds_the_case_and_its_records() {
                 assert_eq!(event.get("source"), cell("source"));
                 let record = records.get(&at).unwrap_or_else(|| panic!("no record {at}"));
                 assert!(list(record, "fields").len() >= 5, "{record}");
-                assert_eq!(record.get("partial"), None);
+                assert_eq!(record.get("partial"), None, "{event}");
             }
         }
     }
@@ -462,4 +462,59 @@ fn standard_input_gives_the_fields_that_were_read() {
     for record in records {
         assert_eq!(record.get("partial"), Some(&Value::Bool(true)));
     }
+}
+
+#[test]
+fn what_proves_a_movement_a_path_and_a_finding_is_explained_down_to_the_records() {
+    let explain = |id: &str| crabwalk(world(), &["explain", id, "demo/case/case.json"]);
+    let case = case();
+    let path = list(&case, "paths")
+        .first()
+        .unwrap_or_else(|| panic!("no path"));
+    let path_said = explain(text(path, "id")).said(0);
+    assert!(path_said.contains(text(path, "way")), "{path_said}");
+    let of_path: Vec<&str> = list(path, "hops")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let hops = list(&case, "hops").iter();
+    for hop in hops.filter(|hop| of_path.contains(&text(hop, "id"))) {
+        let said = explain(text(hop, "id")).said(0);
+        // A path explains each of its movements.
+        assert!(
+            path_said.contains(said.trim()),
+            "{said}\nnot in\n{path_said}"
+        );
+        for witness in list(hop, "witnesses") {
+            assert!(
+                said.contains(&text(witness, "kind").replace('-', " ")),
+                "{said}"
+            );
+            for event in list(witness, "events").iter().take(5) {
+                let record = format!("record {} in", event["record"]);
+                assert!(said.contains(&record), "{record} is not in\n{said}");
+            }
+        }
+        for technique in list(hop, "techniques").iter().filter_map(Value::as_str) {
+            assert!(said.contains(technique), "{said}");
+        }
+    }
+    for finding in list(&case, "findings").iter().take(5) {
+        let said = explain(text(finding, "id")).said(0);
+        assert!(said.starts_with(text(finding, "detection")), "{said}");
+        for event in list(finding, "events") {
+            assert!(
+                said.contains(&format!("record {} in", event["record"])),
+                "{said}"
+            );
+        }
+    }
+    let said = explain("hop-0");
+    assert_eq!(said.status, 1);
+    let said = said.err;
+    assert!(
+        said.contains("nothing in the case is called `hop-0`"),
+        "{said}"
+    );
+    assert!(said.contains("hop-1 to hop-"), "{said}");
 }

@@ -572,6 +572,14 @@ pub struct Collector<'d> {
     scratch: String,
 }
 
+/// Demands select records by their place in the source, with or without a number.
+fn is_demanded(demand: &dyn Demand, head: &Head<'_>) -> bool {
+    demand.keeps(&Head {
+        record: place_in_source(head.record),
+        ..*head
+    })
+}
+
 impl<'d> Collector<'d> {
     /// An empty collector for a run that needs `demand`.
     pub fn new(demand: &'d dyn Demand) -> Self {
@@ -699,11 +707,7 @@ impl<'d> Collector<'d> {
 
     /// Whether the run needs this event, so that readers need not decode others.
     pub fn keeps(&self, head: &Head<'_>) -> bool {
-        let head = Head {
-            record: place_in_source(head.record),
-            ..*head
-        };
-        self.window.contains(&head.time) && self.demand.keeps(&head)
+        self.window.contains(&head.time) && is_demanded(self.demand, head)
     }
 
     /// Counts an event and begins its row. Push its values only if this returns [`Begun::Row`].
@@ -792,7 +796,7 @@ impl<'d> Collector<'d> {
             }
             return Begun::Counted;
         }
-        if !self.demand.keeps(head) {
+        if !is_demanded(self.demand, head) {
             return Begun::Counted;
         }
         if let Some(current) = &mut self.current {
