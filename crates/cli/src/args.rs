@@ -147,6 +147,10 @@ pub struct Serve {
     /// For each path that appears or grows, send a syslog datagram to this address.
     #[arg(long, value_name = "HOST:PORT")]
     pub alert_syslog: Vec<String>,
+    /// Raise no alerts about what is older than this when it is found, such as 1d, for servers that read history first. By
+    /// default paths raise alerts whatever their age, and findings up to a day.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub alert_max_age: Option<String>,
     #[command(flatten)]
     pub known: Known,
     /// Largest request body, packed or unpacked. [default: 100MB]

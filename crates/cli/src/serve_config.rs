@@ -85,6 +85,7 @@ struct Alerts {
     secret: String,
     slack: Vec<String>,
     syslog: Vec<String>,
+    max_age: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -168,7 +169,7 @@ impl Default for Log {
 type Key = (&'static str, &'static str, &'static str, &'static str);
 
 /// All keys, in the order in which they are printed.
-const KEYS: [Key; 30] = [
+const KEYS: [Key; 31] = [
     (
         "server",
         "data",
@@ -304,6 +305,12 @@ const KEYS: [Key; 30] = [
         "Addresses to which a syslog datagram is sent for each alert.",
     ),
     (
+        "alerts",
+        "max_age",
+        "\"1d\"",
+        "Raise no alerts about what is older than this when it is found. By default paths raise alerts whatever their age, and findings up to a day.",
+    ),
+    (
         "limits",
         "body",
         "",
@@ -394,6 +401,9 @@ impl Whole {
         ] {
             time(text).map_err(|error| named(name, error))?;
         }
+        if !self.alerts.max_age.is_empty() {
+            time(&self.alerts.max_age).map_err(|error| named("alerts.max_age", error))?;
+        }
         for (name, text) in [
             ("limits.body", &self.limits.body),
             ("limits.waiting", &self.limits.waiting),
@@ -472,6 +482,7 @@ impl Whole {
         one(&mut self.alerts.secret, args.alert_secret.as_ref());
         list(&mut self.alerts.slack, &args.alert_slack);
         list(&mut self.alerts.syslog, &args.alert_syslog);
+        one(&mut self.alerts.max_age, args.alert_max_age.as_ref());
         one(&mut self.limits.body, args.max_body.as_ref());
         one(&mut self.limits.waiting, args.max_waiting.as_ref());
         one(&mut self.log.format, args.log_format.as_ref());
@@ -543,6 +554,10 @@ impl Whole {
             hunting: self.hunts.enabled.then_some(hunting),
             schedules: self.detections.enabled,
             alerts: outputs,
+            alert_age: match alerts.max_age.as_str() {
+                "" => None,
+                text => Some(time(text).map_err(wrong)?),
+            },
             limits: Limits {
                 body: size(&self.limits.body).map_err(wrong)?,
                 waiting: size(&self.limits.waiting).map_err(wrong)?,

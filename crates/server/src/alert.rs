@@ -115,15 +115,22 @@ pub struct Posted {
 pub struct Alerts {
     posted: Listed<Posted>,
     outputs: Vec<Output>,
+    /// No alerts are raised about what is older than this when it is found, in microseconds.
+    max_age: Option<i64>,
     tls: Arc<ClientConfig>,
 }
 
 impl Alerts {
-    /// The alerts in a data folder, and their outputs.
+    /// The alerts in a data folder, and their outputs. No alerts are raised about what is older than `max_age` when it is
+    /// found.
     ///
     /// # Errors
     /// If they cannot be read.
-    pub fn open(data: &Path, outputs: Vec<Output>) -> Result<Self, ListError> {
+    pub fn open(
+        data: &Path,
+        outputs: Vec<Output>,
+        max_age: Option<Duration>,
+    ) -> Result<Self, ListError> {
         let mut roots = RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(native.certs);
@@ -140,6 +147,7 @@ impl Alerts {
         Ok(Self {
             posted: Listed::open(&path)?,
             outputs,
+            max_age: max_age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX)),
             tls: Arc::new(config),
         })
     }
@@ -149,6 +157,16 @@ impl Alerts {
         let mut all = self.posted.all().as_ref().clone();
         all.reverse();
         all
+    }
+
+    /// Whether to raise an alert about what last happened at a time, in microseconds since 1970-01-01 UTC. `usual` is the
+    /// age up to which to raise one if nobody has set a limit.
+    pub fn is_recent(&self, last: Option<i64>, usual: Option<i64>) -> bool {
+        let now = jiff::Timestamp::now().as_microsecond();
+        match (self.max_age.or(usual), last) {
+            (Some(age), Some(last)) => now.saturating_sub(last) <= age,
+            _ => true,
+        }
     }
 
     /// Records alerts; an alert recorded before stays as it is.

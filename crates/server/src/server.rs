@@ -67,6 +67,9 @@ pub struct Config {
     pub schedules: bool,
     /// Where alerts go.
     pub alerts: Vec<Output>,
+    /// No alerts are raised about what is older than this when it is found. Without it, paths raise alerts whatever their
+    /// age, and findings up to a day.
+    pub alert_age: Option<Duration>,
     /// Limits for data from the network.
     pub limits: Limits,
 }
@@ -329,7 +332,8 @@ async fn serve(
         source,
     })?;
     let link = accounts.first_link().map_err(TokenError::from)?;
-    let alerts = Alerts::open(&data.folder, config.alerts.clone()).map_err(TokenError::from)?;
+    let alerts = Alerts::open(&data.folder, config.alerts.clone(), config.alert_age)
+        .map_err(TokenError::from)?;
     let alerts = Arc::new(alerts);
     let saved = SavedSearches::open(&data.folder).map_err(TokenError::from)?;
     let saved = Arc::new(saved);

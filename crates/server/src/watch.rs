@@ -306,6 +306,7 @@ impl Hunter {
     fn name_paths(&self, case: &mut Case) -> Result<(), ListError> {
         let known = self.told.all();
         let mut alerts = Vec::new();
+        let mut changed = false;
         let mut now: Vec<Told> = Vec::new();
         for path in case.paths.iter_mut().filter(|path| path.told) {
             let hops: Vec<&HopInfo> = case
@@ -330,7 +331,13 @@ impl Hunter {
                 None => name(&keys),
             };
             let grown = before.is_none_or(|told| keys.len() > shared(told));
-            if grown {
+            changed |= grown;
+            let last = hops
+                .iter()
+                .filter_map(|hop| hop.last.as_deref()?.parse::<jiff::Timestamp>().ok())
+                .map(jiff::Timestamp::as_microsecond)
+                .max();
+            if grown && self.alerts.is_recent(last, None) {
                 let kind = if before.is_some() {
                     "path.grown"
                 } else {
@@ -355,7 +362,7 @@ impl Hunter {
             path.id.clone_from(&id);
             now.push(Told { id, hops: keys });
         }
-        if alerts.is_empty() {
+        if !changed {
             return Ok(());
         }
         self.alerts.post(alerts)?;

@@ -805,4 +805,20 @@ fn what_is_dropped_ends_in_the_case_that_a_hunt_makes_and_in_one_alert() {
     assert_eq!(different.len(), ids.len(), "{alerts}");
     assert!(alerts.contains("\"kind\":\"path.new\""), "{alerts}");
     drop(served);
+    // A server that reads history first tells of the paths, and wakes nobody.
+    let mut quiet = vec!["--watch", "drop", "--every", "1s", "--back", "3650d"];
+    quiet.extend(["--alert-file", "quiet.jsonl", "--alert-max-age", "1d"]);
+    quiet.extend(known);
+    std::fs::rename(folder.path().join("data"), folder.path().join("before")).unwrap();
+    let served = Served::start(folder.path(), &quiet);
+    let until = Instant::now() + Duration::from_secs(300);
+    while hops("data/case/case.json").as_ref() != Some(&expected) {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    let told = std::fs::read_to_string(folder.path().join("data/paths.json")).unwrap();
+    assert!(told.contains("hops"), "{told}");
+    assert!(!folder.path().join("quiet.jsonl").exists());
+    drop(served);
 }

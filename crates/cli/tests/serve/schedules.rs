@@ -411,3 +411,33 @@ fn a_detection_that_fails_says_so_and_others_run() {
     let error = all["bad"]["error"].as_str().unwrap();
     assert!(error.contains("nonsense"), "{error}");
 }
+
+#[test]
+fn what_is_too_old_raises_no_alert() {
+    let folder = folder();
+    let search = "EventCode=4697 | table _time dest ServiceName";
+    detection(folder.path(), "service", "TTP", search, "");
+    let mut more = ONLY_OURS.to_vec();
+    more.extend(["--alert-max-age", "3h"]);
+    let served = Served::start(folder.path(), &more);
+    served.first_account();
+    content(&served);
+    let answer = served.api("PATCH", "/api/v1/content/service", r#"{"alert": true}"#);
+    assert_eq!(answer.status, 200);
+    let at = |hours: i64| Timestamp::now() - SignedDuration::from_hours(hours);
+    let events = [
+        event(at(2), 4697, 1, "new", &[]),
+        event(at(4), 4697, 2, "old", &[]),
+    ];
+    let sent = served.hec("/services/collector", &events.concat());
+    assert_eq!(sent.status, 200);
+    until("both findings", || findings(&served, "").len() == 2);
+    let alerts = || fs::read_to_string(folder.path().join("alerts.jsonl")).unwrap_or_default();
+    until("the alert", || !alerts().is_empty());
+    std::thread::sleep(Duration::from_secs(3));
+    let text = alerts();
+    assert!(
+        text.lines().count() == 1 && text.contains("new was concerned"),
+        "{text}"
+    );
+}

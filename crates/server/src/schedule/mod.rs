@@ -41,7 +41,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Findings of new events that say the same of the same are one for this long, unless the detection itself says how long:
 /// what a window would bring together comes in parts.
 const ALIKE_MICROS: i64 = 3600 * 1_000_000;
-/// No alert is sent about events that are older than this when they are found: somebody is reading old logs in.
+/// Unless somebody sets another limit, no alert is raised about events that are older than this when they are found:
+/// somebody is reading old logs in.
 const ALERT_MICROS: i64 = 24 * 3600 * 1_000_000;
 /// Events of a finding that are recorded.
 const MOST_EVENTS: usize = 10;
@@ -820,8 +821,8 @@ impl Shared {
         run.at = now();
         let is_wanted = |finding: &&Recorded| {
             let setting = plan.find(&finding.detection).map(|one| &one.setting);
-            let last = finding.last.unwrap_or(run.at);
-            setting.is_some_and(|setting| setting.alert) && run.at - last < ALERT_MICROS
+            setting.is_some_and(|setting| setting.alert)
+                && self.alerts.is_recent(finding.last, Some(ALERT_MICROS))
         };
         let alerts = run.findings.iter().filter(is_wanted).map(|finding| Alert {
             id: finding.id.clone(),
