@@ -49,6 +49,24 @@ pub enum Command {
     Demo(Demo),
     /// Generate logs of a simulated company, for tests and measurements.
     Lab(Lab),
+    /// Print completions of the command line for a shell.
+    #[command(after_help = "Examples:\n  \
+        crabwalk completions bash > /etc/bash_completion.d/crabwalk\n  \
+        crabwalk completions zsh > ~/.zfunc/_crabwalk\n  \
+        crabwalk completions fish > ~/.config/fish/completions/crabwalk.fish")]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages, one for each command.
+    #[command(after_help = "Example:\n  \
+        crabwalk man ~/.local/share/man/man1 && man crabwalk-hunt")]
+    Man {
+        /// Folder for the pages; it is made if it does not exist.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
     /// Receive and store events around the clock, like Splunk's HTTP Event Collector, and hunt through them.
     Serve(Box<Serve>),
 }

@@ -20,6 +20,8 @@ pub fn run(args: Args) -> ExitCode {
         Command::Baseline(args) => crate::baseline::run(&args),
         Command::Demo(args) => crate::demo::run(&args),
         Command::Lab(args) => crate::lab::run(&args),
+        Command::Completions { shell } => crate::manual::completions(shell),
+        Command::Man { directory } => crate::manual::pages(&directory),
         Command::Serve(args) => crate::serve::run(&args),
     };
     match result {

@@ -14,6 +14,7 @@ mod hunt;
 mod ingest;
 mod input;
 mod lab;
+mod manual;
 mod outcome;
 mod paths;
 mod progress;

@@ -591,3 +591,73 @@ fn marks_in_names_are_underscores_and_times_keep_their_digits() {
         assert_eq!(ran.said(0), expected, "{search}");
     }
 }
+
+#[test]
+fn completions_are_scripts_that_shells_read() {
+    let folder = directory(&[]);
+    for (shell, checks) in [
+        ("bash", &["-n"][..]),
+        ("zsh", &["-n"]),
+        ("fish", &["--no-execute"]),
+    ] {
+        let script = crabwalk(folder.path(), &["completions", shell]).said(0);
+        for word in ["hunt", "explain", "since"] {
+            assert!(script.contains(word), "{shell}: {script}");
+        }
+        let file = folder.path().join(shell);
+        fs::write(&file, script).unwrap_or_else(|error| panic!("{error}"));
+        if let Ok(ran) = Command::new(shell).args(checks).arg(&file).output() {
+            assert!(
+                ran.status.success(),
+                "{shell}: {}",
+                String::from_utf8_lossy(&ran.stderr)
+            );
+        } else {
+            eprintln!("{shell} is not installed: its script is not checked");
+        }
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_for_each_command() {
+    let folder = directory(&[]);
+    crabwalk(folder.path(), &["man", "share/man1"]).said(0);
+    let help = crabwalk(folder.path(), &["--help"]).said(0);
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(
+        commands.contains(&"hunt") && commands.contains(&"serve"),
+        "{help}"
+    );
+    for name in commands {
+        let path = folder.path().join(format!("share/man1/crabwalk-{name}.1"));
+        let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(
+            page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"),
+            "{page}"
+        );
+    }
+    assert!(folder.path().join("share/man1/crabwalk.1").is_file());
+    assert!(!folder.path().join("share/man1/crabwalk-help.1").exists());
+}
+
+#[test]
+fn a_command_without_arguments_shows_what_it_takes() {
+    let folder = directory(&[]);
+    for command in ["hunt", "search", "dossier", "ingest", "export", "explain"] {
+        let ran = crabwalk(folder.path(), &[command]);
+        assert_eq!(ran.status, 2, "{command}");
+        assert!(
+            ran.err.contains("Usage: ") && ran.err.contains("Examples:"),
+            "{command}: {}",
+            ran.err
+        );
+    }
+}
