@@ -1,5 +1,5 @@
-//! Windows events in a few words. The table is content, `content/windows/events.tsv`; the front end's table
-//! (`ui/src/data/eventnames.ts`) is generated from it.
+//! Windows events and logon types in a few words. The tables are content, `content/windows/events.tsv` and
+//! `logon_types.tsv`; the front end's (`ui/src/data/eventnames.ts`) are generated from them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,6 +15,22 @@ pub(crate) static NAMES: LazyLock<BTreeMap<(&str, u32), &str>> = LazyLock::new(|
         })
         .collect()
 });
+
+/// The words for logon types, by number.
+pub(crate) static LOGON_TYPES: LazyLock<BTreeMap<u32, &str>> = LazyLock::new(|| {
+    include_str!("../../../content/windows/logon_types.tsv")
+        .lines()
+        .filter_map(|line| {
+            let (number, words) = line.split_once('\t')?;
+            Some((number.parse().ok()?, words))
+        })
+        .collect()
+});
+
+/// The meaning of a logon type, such as `network`; `other` if unknown.
+pub(crate) fn logon_type(number: u32) -> &'static str {
+    LOGON_TYPES.get(&number).copied().unwrap_or("other")
+}
 
 /// The meaning of an event, such as `account created`, or its id if unknown. Logs write channel names in either case.
 pub(crate) fn event_name(channel: &str, id: u32) -> String {

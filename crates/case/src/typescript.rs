@@ -15,7 +15,7 @@ use serde::Serialize;
 use ts_rs::{Config, TS, TypeVisitor};
 
 use crate::document::Case;
-use crate::event_names::NAMES;
+use crate::event_names::{LOGON_TYPES, NAMES};
 
 /// Types and all their dependencies, by name.
 struct Declared {
@@ -162,7 +162,7 @@ fn the_front_end_has_the_types_of_the_case() {
 }
 
 #[test]
-fn the_front_end_has_the_names_of_events() {
+fn the_front_end_has_the_names_of_events_and_logon_types() {
     let mut page = "// Windows events in a few words, by channel and id. Written from content/windows/events.tsv by the tests of crates/case; do not edit.\n\
         export const EVENT_NAMES: Record<string, Record<number, string>> = {\n"
         .to_owned();
@@ -175,6 +175,14 @@ fn the_front_end_has_the_names_of_events() {
         }
         let _ = writeln!(page, "    {id}: {words:?},");
     }
-    page.push_str("  },\n};\n");
+    page.push_str(
+        "  },\n};\n\n\
+         // What logon types mean. Written from content/windows/logon_types.tsv.\n\
+         export const LOGON_TYPES: Record<number, string> = {\n",
+    );
+    for (number, words) in LOGON_TYPES.iter() {
+        let _ = writeln!(page, "  {number}: {words:?},");
+    }
+    page.push_str("};\n");
     assert_fresh("eventnames.ts", &page);
 }

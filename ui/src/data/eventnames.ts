@@ -147,3 +147,18 @@ export const EVENT_NAMES: Record<string, Record<number, string>> = {
     800: "pipeline run",
   },
 };
+
+// What logon types mean. Written from content/windows/logon_types.tsv.
+export const LOGON_TYPES: Record<number, string> = {
+  2: "interactive",
+  3: "network",
+  4: "batch",
+  5: "service",
+  7: "unlock or reconnect",
+  8: "network with password",
+  9: "new credentials",
+  10: "remote desktop",
+  11: "interactive, cached",
+  12: "remote desktop, cached",
+  13: "unlock, cached",
+};

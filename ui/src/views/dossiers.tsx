@@ -2,6 +2,7 @@ import { useMemo, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { count, cut, duration, number, when } from "../data/format";
 import { micros, type FindingIndex, type DossierIndex } from "../data/model";
+import { LOGON_TYPES } from "../data/eventnames";
 import type { Account, Authentication, Covered, EventIndex, Host, HostDossier, AccountDossier, Process, Rareness } from "../data/types";
 import { go, to, useLoaded, type Route } from "../state";
 import { AccountLink, Await, Empty, Facts, HostLink, When, useModel } from "../widgets/basics";
@@ -227,18 +228,6 @@ function DossierList({ title, rows, fields }: { title: string; rows: Row[]; fiel
     </section>
   );
 }
-
-const LOGON_TYPES: Record<number, string> = {
-  2: "interactive",
-  3: "network",
-  4: "batch",
-  5: "service",
-  7: "unlock",
-  8: "network, cleartext",
-  9: "new credentials",
-  10: "remote interactive",
-  11: "cached interactive",
-};
 
 type NumberedLogon = Authentication & { at: number };
 

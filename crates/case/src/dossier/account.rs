@@ -13,6 +13,7 @@ use super::host::change;
 use super::index::{Index, address, events};
 use super::tables::Tables;
 use crate::document::Case;
+use crate::event_names::logon_type;
 
 /// Maximum number of logons to list per account, by host and source; with more, the newest are kept.
 const MOST: usize = 500;
@@ -200,22 +201,4 @@ fn news(logons: &[(i64, Logons)]) -> Vec<String> {
         all.push(format!("and {more} more"));
     }
     all
-}
-
-/// The meaning of Windows' logon type numbers.
-pub(super) fn logon_type(kind: u32) -> &'static str {
-    match kind {
-        2 => "interactive",
-        3 => "network",
-        4 => "batch",
-        5 => "service",
-        7 => "unlock or reconnect",
-        8 => "network with password",
-        9 => "new credentials",
-        10 => "remote desktop",
-        11 => "interactive, cached",
-        12 => "remote desktop, cached",
-        13 => "unlock, cached",
-        _ => "other",
-    }
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crabwalk_movement::{Arrival, Blind, Certainty, Kind, Lack, Part, Request, Showing};
 use crabwalk_vocabulary::time;
 
-use super::account::logon_type;
 use super::document::*;
 use super::program::base;
 use crate::document::{Case, HopInfo, PathInfo};
+use crate::event_names::logon_type;
 use crate::names::Names;
 
 /// Maximum reasons per host or account.
