@@ -233,8 +233,8 @@ export function dossiers(report: string): string {
   });
   const processes = [
     process(1, null, "C:\\Windows\\System32\\services.exe"),
-    process(2, 1, "C:\\Windows\\PSEXESVC.exe", { marks: ["user-writable", "renamed"], seen: "first-anywhere", reasons: ["was never seen on any host"], hop: "hop-9" }),
-    process(3, 2, "C:\\Windows\\System32\\cmd.exe", { hop: "hop-9" }),
+    process(2, 1, "C:\\Windows\\PSEXESVC.exe", { remarkable: true, marks: ["user-writable", "renamed"], seen: "first-anywhere", reasons: ["was never seen on any host"], hop: "hop-9" }),
+    process(3, 2, "C:\\Windows\\System32\\cmd.exe", { remarkable: true, hop: "hop-9" }),
     // Parents that go round in a ring, as damaged logs can have them.
     process(4, 5, "C:\\a.exe"),
     process(5, 4, "C:\\b.exe"),
