@@ -88,7 +88,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         let _ = writeln!(
             out,
             "  {}  {}  {}",
-            path.id,
+            safe(&path.id),
             look.paint(Ink::Bold, &safe(&way)),
             look.paint(
                 Ink::Dim,

@@ -306,7 +306,7 @@ describe.skipIf(!ready)("dossiers", () => {
     const { page } = watched;
     await page.getByRole("heading", { name: "Where its credentials were exposed" }).waitFor();
     const text = await page.locator(".dossier").innerText();
-    for (const word of ["To be reset", "never logged on", "3 network, 10 remote interactive", "password reset"]) expect(text).toContain(word);
+    for (const word of ["To be reset", "never logged on", "3 network, 10 remote desktop", "password reset"]) expect(text).toContain(word);
     expect(await violations(page)).toEqual([]);
     quiet(watched);
     await page.close();
