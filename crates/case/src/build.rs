@@ -433,7 +433,7 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
         notable: finding.is_notable(),
         everyday: finding.everyday.clone(),
         suppressed: finding.suppressed.as_ref().map(|one| SuppressedInfo {
-            by: one.by.clone(),
+            by: one.by.to_string(),
             reason: one.reason.clone(),
             until: one.until.clone(),
             exception: one.exception.clone(),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crabwalk_detect::{DetectionType, RiskObjectKind};
+use crabwalk_detect::{DetectionType, RiskObjectKind, SuppressedBy};
 use crabwalk_movement::{AccountRole, Kind, LinkKind, Standing, SwitchedAt, Verdict};
 use crabwalk_vocabulary::Severity;
 use serde::{Deserialize, Serialize};
@@ -265,7 +265,9 @@ pub struct FindingInfo {
 impl FindingInfo {
     /// Whether the logs' other days show the same, as a habit or every day.
     pub fn is_daily_work(&self) -> bool {
-        let by_habit = |one: &SuppressedInfo| one.by == crabwalk_detect::risk::HABITUAL;
+        // The author of an exception may be called anything.
+        let habit = SuppressedBy::Habit.to_string();
+        let by_habit = |one: &SuppressedInfo| one.exception.is_none() && one.by == habit;
         self.everyday.is_some() || self.suppressed.as_ref().is_some_and(by_habit)
     }
 }
@@ -274,13 +276,14 @@ impl FindingInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct SuppressedInfo {
-    /// Who decided it; `throttling` if the finding repeats another.
+    /// Who decided it; without an exception, `throttling` if the finding repeats another, or `habit` if it is raised about
+    /// the same on other days.
     pub by: String,
     /// Why.
     pub reason: String,
     /// Until when.
     pub until: Option<String>,
-    /// File and line of the exception; null for throttling.
+    /// File and line of the exception; null if it was none.
     #[serde(default)]
     pub exception: Option<String>,
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crabwalk_detect::baseline::{ASSET_COLUMNS, Learned, learn};
 use crabwalk_detect::{Baseline, Query};
@@ -62,7 +63,7 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
         .iter()
         .map(|one| (one.name.as_str(), one.search.as_str()))
         .collect();
-    let query = Query::new(&searches, content)?;
+    let query = Query::new(&searches, Arc::new(content.knowledge))?;
     let logs = Logs::from(&args.logs);
     let read = logs.read(query.demand(), &bar)?;
     bar.step("searching");

@@ -320,6 +320,7 @@ fn check(known: &args::Known, paths: &[PathBuf], format: ReportFormat) -> Result
                     column: None,
                     message: format!("no story is named `{story}`"),
                     fatal: true,
+                    detection: None,
                 });
             }
         }

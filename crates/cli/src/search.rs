@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use crabwalk_case::Case;
 use crabwalk_case::dossier::Asked;
@@ -25,7 +26,7 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
         note("warning", &problem.to_string());
     }
     let attack = content.attack.clone();
-    let query = Query::new(&[("search", &args.search)], content)?;
+    let query = Query::new(&[("search", &args.search)], Arc::new(content.knowledge))?;
     if query.is_of_findings() {
         bar.finish();
         return of_findings(args, query, &attack);

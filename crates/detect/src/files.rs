@@ -63,6 +63,7 @@ impl Walk<'_> {
             column: None,
             message,
             fatal: true,
+            detection: None,
         });
     }
 

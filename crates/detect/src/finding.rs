@@ -1,6 +1,7 @@
 //! Findings: one result row of one detection each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use crabwalk_events::{Catalog, EventRef};
@@ -33,12 +34,32 @@ pub struct RiskObject {
     pub calculated: u32,
 }
 
+/// Who decided that a finding is not shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SuppressedBy {
+    /// It repeats another.
+    Throttling,
+    /// It is raised about the same on other days.
+    Habit,
+    /// The author of an exception, whatever they are called.
+    Author(String),
+}
+
+impl fmt::Display for SuppressedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Throttling => "throttling",
+            Self::Habit => "habit",
+            Self::Author(name) => name,
+        })
+    }
+}
+
 /// Why a finding is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Suppressed {
-    /// Who decided it; `throttling` if the finding repeats another, `habit` if it is raised about the same on other
-    /// days.
-    pub by: String,
+    /// Who decided it.
+    pub by: SuppressedBy,
     /// The reason, in its author's words.
     pub reason: String,
     /// Until when, as written in the exception.
@@ -100,7 +121,7 @@ impl Finding {
 
     /// Whether the logs' other days show the same, as a habit or every day.
     pub fn is_daily_work(&self) -> bool {
-        let by_habit = |one: &Suppressed| one.by == crate::risk::HABITUAL;
+        let by_habit = |one: &Suppressed| one.by == SuppressedBy::Habit;
         self.everyday.is_some() || self.suppressed.as_ref().is_some_and(by_habit)
     }
 

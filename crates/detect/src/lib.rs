@@ -47,12 +47,12 @@ pub use check::{CheckResult, Checked};
 pub use content::Content;
 pub use detection::{Baseline, Detection, DetectionType, RiskObjectKind, Status, Story};
 pub use error::RunError;
-pub use finding::{Finding, RiskObject, Suppressed, ThreatObject};
+pub use finding::{Finding, RiskObject, Suppressed, SuppressedBy, ThreatObject};
 pub use gap::Gap;
 pub use origin::{ContentOrigin, ContentProblem};
 
 pub use crabwalk_spl::functions::time::time_modifier;
-pub use crabwalk_spl::{DEFAULT_MEMORY, Stop};
+pub use crabwalk_spl::{DEFAULT_MEMORY, Knowledge, Stop};
 pub use query::Query;
 pub use risk::Exception;
 pub use run::{Detections, Outcome, RunOptions};

@@ -120,6 +120,19 @@ pub struct ContentProblem {
     pub message: String,
     /// Whether something was left out because of it. Otherwise it is a warning.
     pub fatal: bool,
+    /// Id of the detection that it is about, if it is about one.
+    pub detection: Option<String>,
+}
+
+impl ContentProblem {
+    /// The same, as a problem of the detection with this id.
+    #[must_use]
+    pub(crate) fn of(self, detection: &str) -> Self {
+        Self {
+            detection: Some(detection.to_owned()),
+            ..self
+        }
+    }
 }
 
 impl fmt::Display for ContentProblem {

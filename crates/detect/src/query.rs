@@ -55,8 +55,7 @@ impl Query {
     ///
     /// # Errors
     /// An error in a search, pointing into its text.
-    pub fn new(searches: &[(&str, &str)], content: Content) -> Result<Self, RunError> {
-        let knowledge = Arc::new(content.knowledge);
+    pub fn new(searches: &[(&str, &str)], knowledge: Arc<Knowledge>) -> Result<Self, RunError> {
         let searches = searches
             .iter()
             .map(|(name, text)| Search::parse(name, text, &knowledge))

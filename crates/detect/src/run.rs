@@ -171,7 +171,8 @@ impl Detections {
                     runnable.push(detection);
                 }
                 Err(error) => {
-                    problems.push(search_problem(&detection.origin, &detection.search, &error))
+                    let problem = search_problem(&detection.origin, &detection.search, &error);
+                    problems.push(problem.of(&detection.id));
                 }
             }
         }
@@ -370,10 +371,11 @@ fn absorb(
     result: Result<(Vec<Finding>, Vec<Diagnostic>, usize), Failure>,
     problems: &mut Vec<ContentProblem>,
 ) -> Vec<Finding> {
+    let mut push = |problem: ContentProblem| problems.push(problem.of(&detection.id));
     match result {
         Ok((found, warnings, all)) => {
             if all > found.len() {
-                problems.push(ContentProblem {
+                push(ContentProblem {
                     path: detection.origin.path.clone(),
                     line: detection.origin.search_line,
                     column: None,
@@ -383,10 +385,11 @@ fn absorb(
                         found.len()
                     ),
                     fatal: false,
+                    detection: None,
                 });
             }
             for warning in warnings {
-                problems.push(search_warning(
+                push(search_warning(
                     &detection.name,
                     &detection.origin,
                     search.text(),
@@ -396,14 +399,15 @@ fn absorb(
             return found;
         }
         Err(Failure::Search(error)) => {
-            problems.push(search_problem(&detection.origin, search.text(), &error));
+            push(search_problem(&detection.origin, search.text(), &error));
         }
-        Err(Failure::Panicked(panicked)) => problems.push(ContentProblem {
+        Err(Failure::Panicked(panicked)) => push(ContentProblem {
             path: detection.origin.path.clone(),
             line: detection.origin.search_line,
             column: None,
             message: format!("{}: {panicked}", detection.name),
             fatal: true,
+            detection: None,
         }),
     }
     Vec::new()
@@ -461,6 +465,7 @@ pub(crate) fn search_problem(
         column: place.map(|(_, column)| column),
         message: error.to_string(),
         fatal: true,
+        detection: None,
     }
 }
 
@@ -481,6 +486,7 @@ pub(crate) fn search_warning(
             None => format!("{name}: {}", warning.message),
         },
         fatal: false,
+        detection: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crabwalk_detect::query::{Answer, Bounded, Bounds};
-use crabwalk_detect::{Query, RunError, RunOptions, Stop, time_modifier};
+use crabwalk_detect::{Knowledge, Query, RunError, RunOptions, Stop, time_modifier};
 use crabwalk_events::Catalog;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
@@ -20,6 +20,8 @@ use crate::watch::Knows;
 const KEPT: Duration = Duration::from_secs(600);
 /// Maximum number of jobs, finished or not.
 const MOST: usize = 200;
+/// How long searches use content before its files are read again: reading all of it takes longer than most searches.
+const FRESH: Duration = Duration::from_secs(60);
 /// Bytes of the answers of all jobs; beyond it, the oldest are dropped.
 const MOST_BYTES: usize = 512 << 20;
 
@@ -244,6 +246,8 @@ pub struct Jobs {
     numbers: AtomicU64,
     kept: Arc<Kept>,
     content: Knows,
+    /// What searches know, and since when.
+    knowledge: Mutex<Option<(Instant, Arc<Knowledge>)>>,
 }
 
 impl Jobs {
@@ -257,7 +261,33 @@ impl Jobs {
             numbers: AtomicU64::new(1),
             kept,
             content,
+            knowledge: Mutex::default(),
         }
+    }
+
+    /// Parses a search.
+    ///
+    /// # Errors
+    /// If there is an error in it. This may take a moment: call it where that harms nobody.
+    pub fn parse(&self, search: &str) -> Result<Query, JobError> {
+        let knowledge = {
+            let mut known = lock(&self.knowledge);
+            match &*known {
+                Some((since, knowledge)) if since.elapsed() < FRESH => Arc::clone(knowledge),
+                _ => {
+                    let content = (self.content)().map_err(JobError::Content)?;
+                    let knowledge = Arc::new(content.knowledge);
+                    *known = Some((Instant::now(), Arc::clone(&knowledge)));
+                    knowledge
+                }
+            }
+        };
+        Query::new(&[("search", search)], knowledge).map_err(|error| {
+            JobError::Search(match error {
+                RunError::Search(error) => error.render(false),
+                error => error.to_string(),
+            })
+        })
     }
 
     /// Parses a search and starts it.
@@ -268,26 +298,23 @@ impl Jobs {
         let asked = jiff::Timestamp::now().as_microsecond();
         let now = asked as f64 / 1e6;
         let limit = |text: &str, name: &str| {
-            match text.trim() {
-            "" => Ok(None),
-            text => time_modifier(text, now).map(Some).ok_or_else(|| {
+            let wrong = |text| {
                 JobError::Search(format!(
                     "`{text}` is not a time for `{name}`: write `-24h@h`, `now`, or seconds since 1970"
                 ))
-            }),
-        }
+            };
+            match text.trim() {
+                "" => Ok(None),
+                text => time_modifier(text, now)
+                    .map(Some)
+                    .ok_or_else(|| wrong(text)),
+            }
         };
         let range = (
             limit(&question.earliest, "earliest")?.filter(|time| *time > 0.0),
             limit(&question.latest, "latest")?,
         );
-        let content = (self.content)().map_err(JobError::Content)?;
-        let query = Query::new(&[("search", &question.search)], content).map_err(|error| {
-            JobError::Search(match error {
-                RunError::Search(error) => error.render(false),
-                error => error.to_string(),
-            })
-        })?;
+        let query = self.parse(&question.search)?;
         let mut allowed = Allowed::of(user.role);
         if let Some(rows) = question.rows {
             allowed.rows = allowed.rows.min(rows);

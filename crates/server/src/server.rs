@@ -383,7 +383,6 @@ async fn serve(
         lost: AtomicU64::new(0),
         accounts,
         audit,
-        content: Arc::clone(&config.content),
         watch,
         schedules,
         alerts,

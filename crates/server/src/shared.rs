@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::saved::SavedSearches;
 use crate::schedule::Schedules;
 use crate::token::Tokens;
-use crate::watch::{Knows, Watch};
+use crate::watch::Watch;
 
 /// A running server, as handlers see it.
 pub struct Server {
@@ -38,8 +38,6 @@ pub struct Server {
     pub accounts: Users,
     /// What people did.
     pub audit: Audit,
-    /// Loads detections and the rest of the content.
-    pub content: Knows,
     /// The hunter, if there is one.
     pub watch: Option<Watch>,
     /// Detections that run by themselves, if they do.

@@ -664,7 +664,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             // Only the last row can end without a line break, and with it the file may.
             Piece::Whole(length) => (
                 length,
-                bytes.get(length - 1) == Some(&b'\n') || !table.lacks_cells(bytes),
+                self.window.head(length).ends_with(b"\n") || !table.lacks_cells(bytes),
             ),
             // An unclosed quote costs its line, unless the file breaks off in it.
             Piece::Broken(length) if table.ends_in_row(bytes) => (length, false),

@@ -788,13 +788,13 @@ export type Stats = {
 
 /** Why a finding is not shown. */
 export type SuppressedInfo = {
-  /** Who decided it; `throttling` if the finding repeats another. */
+  /** Who decided it; without an exception, `throttling` if the finding repeats another, or `habit` if it is raised about the same on other days. */
   by: string;
   /** Why. */
   reason: string;
   /** Until when. */
   until: string | null;
-  /** File and line of the exception; null for throttling. */
+  /** File and line of the exception; null if it was none. */
   exception: string | null;
 };
 

@@ -185,6 +185,7 @@ impl Content {
             column: place.map(|(_, column)| column),
             message,
             fatal: true,
+            detection: None,
         });
     }
 
@@ -246,6 +247,7 @@ impl Content {
             column: None,
             message,
             fatal: true,
+            detection: None,
         };
         match raw::kind(path, text) {
             Kind::Ignored | Kind::Cases => {}
@@ -371,6 +373,7 @@ impl Content {
                 column: None,
                 message,
                 fatal: false,
+                detection: None,
             });
         }
     }

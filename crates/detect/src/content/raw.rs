@@ -155,6 +155,7 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Co
             column: place.map(|(_, column)| column),
             message: error.to_string(),
             fatal: true,
+            detection: None,
         }
     })
 }

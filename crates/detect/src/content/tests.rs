@@ -463,3 +463,27 @@ fn what_makes_a_detection_run_is_said_by_it_or_by_its_type() {
         ]
     );
 }
+
+#[test]
+fn a_problem_of_a_search_names_its_detection() {
+    use crate::{Detections, RunOptions};
+
+    // Names that hold one another: which of them is meant cannot be read off
+    // the text of the problem.
+    let content = load(&[
+        (
+            "ebb.yml",
+            "name: Ebb\nid: one\ntype: TTP\nsearch: EventCode=1 | table dest\n",
+        ),
+        (
+            "flow.yml",
+            "name: Ebb And Flow\nid: two\ntype: TTP\nsearch: EventCode=1 | nosuchcommand\n",
+        ),
+    ]);
+    assert_eq!(content.detections.len(), 2, "{:?}", content.problems);
+    let detections = Detections::new(content, RunOptions::default());
+    let detections = detections.unwrap_or_else(|error| panic!("{error}"));
+    let problems = detections.problems().iter();
+    let named: Vec<Option<&str>> = problems.map(|one| one.detection.as_deref()).collect();
+    assert_eq!(named, [Some("two")]);
+}

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::finding::{Finding, Suppressed};
+use crate::finding::{Finding, Suppressed, SuppressedBy};
 use crate::origin::ContentProblem;
 use crabwalk_vocabulary::wildcard;
 
@@ -188,6 +188,7 @@ pub(super) fn apply(
                     one.by, one.reason, one.until
                 ),
                 fatal: false,
+                detection: None,
             });
             continue;
         }
@@ -197,7 +198,7 @@ pub(super) fn apply(
         {
             if one.covers(finding) {
                 finding.suppressed = Some(Suppressed {
-                    by: one.by.clone(),
+                    by: SuppressedBy::Author(one.by.clone()),
                     reason: one.reason.clone(),
                     until: Some(one.until.clone()),
                     exception: Some(one.place()),

@@ -22,10 +22,8 @@ use crabwalk_vocabulary::host_key;
 use crabwalk_vocabulary::time::{day, is_daily};
 
 use crate::detection::RiskObjectKind;
-use crate::finding::{Finding, MOST_EVENTS, RiskObject, Suppressed};
+use crate::finding::{Finding, MOST_EVENTS, RiskObject, Suppressed, SuppressedBy};
 
-/// The silencer of habits, for [`Suppressed::by`].
-pub const HABITUAL: &str = "habit";
 /// After this many days, a thing is a habit.
 const HABIT: usize = 3;
 /// Fewer days with findings than this are no basis for comparison.
@@ -158,7 +156,7 @@ pub(crate) fn silence(findings: &mut [Finding]) {
             continue;
         };
         finding.suppressed = Some(Suppressed {
-            by: HABITUAL.to_owned(),
+            by: SuppressedBy::Habit,
             reason: format!("also found about {names} on {days} earlier days"),
             until: None,
             exception: None,
@@ -269,13 +267,13 @@ fn merge(
     if working_days(findings).is_none() {
         return (0..findings.len()).collect();
     }
-    let mut kept: BTreeMap<(Alike, i64, Option<String>, bool), usize> = BTreeMap::new();
+    let mut kept: BTreeMap<(Alike, i64, Option<SuppressedBy>, bool), usize> = BTreeMap::new();
     let mut places = Vec::with_capacity(findings.len());
     let mut all: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings.drain(..) {
         // Findings silenced by an exception or throttling are reported separately.
         let by = finding.suppressed.as_ref().map(|one| one.by.clone());
-        let own = by.as_ref().is_some_and(|by| by != HABITUAL);
+        let own = by.as_ref().is_some_and(|by| *by != SuppressedBy::Habit);
         let Some(span) = span(&finding).filter(|_| !own) else {
             places.push(all.len());
             all.push(finding);

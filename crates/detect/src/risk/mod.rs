@@ -16,12 +16,11 @@ pub(crate) use events::{EVENTS, catalog, follow};
 pub use events::{RiskEvent, events};
 pub use exception::{Exception, parse as parse_exceptions};
 pub use factor::RiskFactors;
-pub use habit::HABITUAL;
 pub(crate) use habit::{fold, fold_days, silence as silence_habits, weigh};
 
 use std::collections::HashMap;
 
-use crate::finding::{Finding, Suppressed};
+use crate::finding::{Finding, Suppressed, SuppressedBy};
 use crate::origin::ContentProblem;
 pub use crate::throttling::Throttling;
 
@@ -54,7 +53,7 @@ pub(crate) fn silence(
         match last.get(&key) {
             Some((since, id)) if first - since < throttling.period => {
                 finding.suppressed = Some(Suppressed {
-                    by: "throttling".to_owned(),
+                    by: SuppressedBy::Throttling,
                     reason: format!("similar to {id} and soon after it"),
                     until: None,
                     exception: None,

@@ -411,3 +411,24 @@ fn what_other_days_show_is_not_notable() {
     let events: Vec<_> = (0..4).map(|day| (day * DAY, "WS1", "aa")).collect();
     assert_eq!(notable(&events).len(), 4);
 }
+
+#[test]
+fn who_writes_an_exception_may_be_called_anything() {
+    let directory = four("");
+    for name in ["habit", "throttling", "Ann"] {
+        let text = format!(
+            "exceptions:\n  - {{detection: Test aa, reason: ours, by: {name}, until: 2099-01-01}}\n"
+        );
+        let outcome = hunt(directory.path(), &[(0, "WS1", "aa")], |options| {
+            options.exceptions = exception::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+        });
+        let found = outcome
+            .findings
+            .iter()
+            .find(|one| one.detection.name == "Test aa");
+        let found = found.unwrap_or_else(|| panic!("nothing found"));
+        let by = found.suppressed.as_ref().map(|one| one.by.clone());
+        assert_eq!(by, Some(SuppressedBy::Author(name.to_owned())));
+        assert!(!found.is_daily_work(), "{name}");
+    }
+}

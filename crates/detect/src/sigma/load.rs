@@ -82,7 +82,7 @@ impl SigmaRules {
                         titles.len()
                     ),
                 )
-            });
+});
         }
         rules.settle(&mut problems);
         (rules, problems)
@@ -169,7 +169,7 @@ impl SigmaRules {
                             sigma.title
                         ),
                     )
-                });
+});
             }
             let detection = Arc::new(describe(
                 Metadata {

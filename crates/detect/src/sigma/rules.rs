@@ -102,6 +102,7 @@ pub(super) fn problem(path: String, message: String) -> ContentProblem {
         column: None,
         message,
         fatal: true,
+        detection: None,
     }
 }
 
@@ -110,4 +111,5 @@ pub(super) fn broken(rule: &Rule, error: &str) -> ContentProblem {
         rule.detection.origin.path.clone(),
         format!("`{}` cannot be used: {error}", rule.detection.name),
     )
+    .of(&rule.detection.id)
 }

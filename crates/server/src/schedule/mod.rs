@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use crabwalk_detect::detection::Language;
 use crabwalk_detect::{
-    Content, Detection, DetectionType, Detections, Finding, Outcome, RunOptions, Schedule, Timing,
+    Content, Detection, DetectionType, Detections, Finding, Outcome, RunOptions, Schedule,
+    SuppressedBy, Timing,
 };
 use crabwalk_events::Catalog;
 use serde::{Deserialize, Serialize};
@@ -761,21 +762,21 @@ impl Shared {
         let scheduled: Option<BTreeSet<String>> =
             (run.arrived.is_none()).then(|| run.detections.keys().cloned().collect());
         for problem in outcome.problems.iter().filter(|problem| problem.fatal) {
-            let is_its = |one: &&Planned| {
-                let origin = &one.detection.origin.path;
-                *origin == problem.path && problem.message.contains(&one.detection.name)
-            };
-            let Some(one) = plan.all.iter().find(is_its) else {
+            let Some(id) = problem
+                .detection
+                .as_ref()
+                .filter(|id| plan.find(id).is_some())
+            else {
                 continue;
             };
-            match run.detections.get_mut(&one.detection.id) {
+            match run.detections.get_mut(id) {
                 Some(ran) => ran.error = Some(problem.to_string()),
                 None if scheduled.is_none() => {
                     let ran = Ran {
                         error: Some(problem.to_string()),
                         ..Ran::default()
                     };
-                    run.detections.insert(one.detection.id.clone(), ran);
+                    run.detections.insert(id.clone(), ran);
                 }
                 None => {}
             }
@@ -789,9 +790,8 @@ impl Shared {
             if (scheduled.as_ref()).is_some_and(|scheduled| !scheduled.contains(id)) {
                 continue;
             }
-            let by_throttling = |by: &str| by == "throttling";
             if let Some(suppressed) = &finding.suppressed {
-                if by_throttling(&suppressed.by) {
+                if suppressed.by == SuppressedBy::Throttling {
                     run.detections.entry(id.clone()).or_default().throttled += 1;
                 }
                 continue;

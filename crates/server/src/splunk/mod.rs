@@ -613,16 +613,12 @@ fn job_results(asked: &Asked, user: &User, id: &str, is_preview: bool) -> Respon
 /// Parses a search without running it.
 async fn parser(asked: &Asked) -> Response {
     let text = asked.get("q").to_owned();
-    let content = Arc::clone(&asked.server.content);
+    let jobs = Arc::clone(&asked.server.jobs);
     let parsed = tokio::task::spawn_blocking(move || {
-        let content = content()?;
-        let parsed = crabwalk_detect::Query::new(&[("search", &text)], content);
+        let parsed = jobs.parse(&text);
         parsed
             .map(|query| query.commands())
-            .map_err(|error| match error {
-                crabwalk_detect::RunError::Search(error) => error.render(false),
-                error => error.to_string(),
-            })
+            .map_err(|error| error.to_string())
     });
     let commands = match parsed.await {
         Ok(Ok(commands)) => commands,
