@@ -73,6 +73,18 @@ impl Case {
             .filter(|source| source.id == id)
             .or_else(|| self.sources.iter().find(|source| source.id == id))
     }
+
+    /// The events that anything in the case refers to, some several times.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        let hops = self.hops.iter().flat_map(|hop| {
+            let seen = hop.witnesses.iter().map(|witness| &witness.events);
+            seen.chain(hop.processes.iter().map(|ran| &ran.events))
+        });
+        let findings = self.findings.iter().map(|finding| &finding.events);
+        hops.chain(findings)
+            .flatten()
+            .chain(self.dossiers.references())
+    }
 }
 
 /// The program.

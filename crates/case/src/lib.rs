@@ -43,6 +43,6 @@ pub use document::*;
 pub use export::{dot, graphml, markdown, navigator, stix, timesketch};
 pub use json::{to_json, to_json_line};
 pub use names::Names;
-pub use report::{FrontEnd, Report, WITHOUT_FRONT_END, front_end};
+pub use report::{FrontEnd, RawRecord, Report, WITHOUT_FRONT_END, front_end, raw_records};
 pub use way::way;
 pub use write::{WriteError, write_file, write_to};

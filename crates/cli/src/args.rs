@@ -43,6 +43,8 @@ pub enum Command {
     Explain(Explain),
     /// Convert a case to another tool's format or an HTML report.
     Export(Export),
+    /// Let an assistant look at a case or at logs, read only: a Model Context Protocol server on standard input and output.
+    Mcp(Mcp),
     /// Learn from logs what is normal, such as which machines make and receive remote desktop connections.
     Baseline(Baseline),
     /// Generate the logs of a small company with an intrusion, hunt them, and compare the result with the truth.
@@ -751,6 +753,31 @@ pub struct Export {
     /// For html: the logs or store of the hunt, for raw records; may be repeated.
     #[arg(long, value_name = "PATH")]
     pub logs: Vec<PathBuf>,
+}
+
+/// Arguments of `mcp`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
+    crabwalk mcp case/case.json                        a case of `hunt --out`\n  \
+    crabwalk mcp case/case.json --logs evidence/       the same, with its records, and searches over its logs\n  \
+    crabwalk mcp store                                 a store or logs, hunted when the assistant asks\n\n\
+    The assistant's client starts this command. Many read a file such as:\n  \
+    {\"mcpServers\": {\"crabwalk\": {\"command\": \"crabwalk\", \"args\": [\"mcp\", \"/cases/7/case.json\"]}}}\n\n\
+    The assistant sees what is given here and nothing else, and changes nothing. docs/assistants.md has more."
+)]
+pub struct Mcp {
+    #[command(flatten)]
+    pub logs: Logs,
+    #[command(flatten)]
+    pub known: Known,
+    /// If PATH is a case.json: the logs or the store of its hunt; may be repeated.
+    #[arg(long = "logs", value_name = "PATH")]
+    pub of_case: Vec<PathBuf>,
+    /// Findings to hide: a YAML file; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub exceptions: Vec<PathBuf>,
 }
 
 /// Output format of a dossier.

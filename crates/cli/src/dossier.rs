@@ -40,10 +40,28 @@ pub fn run(args: &args::Dossier) -> Result<Done, Failure> {
         args.format == DossierFormat::Json,
     )?;
     let case = &hunted.case;
-    let host = case.find_host(&args.name).map(|host| host.id.clone());
-    let account = case
-        .find_account(&args.name)
-        .map(|account| account.id.clone());
+    let meant = meant(case, &args.name)?;
+    let mut out = io::stdout().lock();
+    match args.format {
+        DossierFormat::Json => {
+            serde_json::to_writer_pretty(&mut out, &meant).map_err(io::Error::from)?;
+            out.write_all(b"\n")?;
+        }
+        DossierFormat::Table => {
+            let text = text(case, &meant, args.verbose, &Look::stdout());
+            out.write_all(text.as_bytes())?;
+        }
+    }
+    Ok(hunted.done)
+}
+
+/// The dossiers of the host or account that a name means.
+///
+/// # Errors
+/// If the case has none.
+pub(crate) fn meant(case: &Case, name: &str) -> Result<Dossiers, Failure> {
+    let host = case.find_host(name).map(|host| host.id.clone());
+    let account = case.find_account(name).map(|account| account.id.clone());
     let meant = Dossiers {
         hosts: case
             .dossiers
@@ -61,20 +79,9 @@ pub fn run(args: &args::Dossier) -> Result<Done, Failure> {
             .collect(),
     };
     if meant.hosts.is_empty() && meant.accounts.is_empty() {
-        return Err(Failure::new(unknown(case, &args.name, host.as_deref())));
+        return Err(Failure::new(unknown(case, name, host.as_deref())));
     }
-    let mut out = io::stdout().lock();
-    match args.format {
-        DossierFormat::Json => {
-            serde_json::to_writer_pretty(&mut out, &meant).map_err(io::Error::from)?;
-            out.write_all(b"\n")?;
-        }
-        DossierFormat::Table => {
-            let text = text(case, &meant, args.verbose, &Look::stdout());
-            out.write_all(text.as_bytes())?;
-        }
-    }
-    Ok(hunted.done)
+    Ok(meant)
 }
 
 /// Whether events say anything about an account.

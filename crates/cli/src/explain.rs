@@ -52,7 +52,8 @@ pub fn explain(case: &Case, id: &str, look: &Look) -> Result<String, Failure> {
     Ok(page.out)
 }
 
-fn unknown(case: &Case, id: &str) -> Failure {
+/// Says that nothing has an id, and which ids there are.
+pub(crate) fn unknown(case: &Case, id: &str) -> Failure {
     let span = |first: Option<&String>, last: Option<&String>| match (first, last) {
         (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
         (Some(first), _) => first.clone(),

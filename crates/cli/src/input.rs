@@ -146,6 +146,15 @@ impl Logs {
         }
     }
 
+    /// The same logs within a time range; an end that is not given stays as it is.
+    pub fn within(&self, since: Option<i64>, until: Option<i64>) -> Self {
+        Self {
+            since: since.or(self.since),
+            until: until.or(self.until),
+            ..self.clone()
+        }
+    }
+
     /// From the command line.
     pub fn inputs(&self) -> Vec<Input> {
         self.paths

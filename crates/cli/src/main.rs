@@ -15,6 +15,7 @@ mod ingest;
 mod input;
 mod lab;
 mod manual;
+mod mcp;
 mod outcome;
 mod paths;
 mod progress;

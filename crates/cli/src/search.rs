@@ -90,7 +90,7 @@ fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Don
 }
 
 /// The case in a file; none if it contains something else.
-fn earlier_case(path: &Path) -> Option<Result<Case, Failure>> {
+pub(crate) fn earlier_case(path: &Path) -> Option<Result<Case, Failure>> {
     const START: &[u8] = b"\"schema\"";
     let mut start = [0; 256];
     let read = File::open(path)

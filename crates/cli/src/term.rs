@@ -98,7 +98,7 @@ pub fn safe(text: &str) -> Cow<'_, str> {
 }
 
 /// Control characters (C0, DEL, C1), direction marks, invisible characters, line separators, tags.
-fn is_acted_on(c: char) -> bool {
+pub(crate) fn is_acted_on(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'

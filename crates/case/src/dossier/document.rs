@@ -123,6 +123,26 @@ pub struct Dossiers {
     pub accounts: Vec<AccountDossier>,
 }
 
+impl Dossiers {
+    /// The events that they refer to, some several times.
+    pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
+        let hosts = self.hosts.iter().flat_map(|host| {
+            let logons = host.authentication.iter().map(|one| &one.events);
+            logons
+                .chain(host.processes.iter().map(|one| &one.events))
+                .chain(host.services.iter().map(|one| &one.events))
+                .chain(host.tasks.iter().map(|one| &one.events))
+                .chain(host.wmi_subscriptions.iter().map(|one| &one.events))
+                .chain(host.run_keys.iter().map(|one| &one.events))
+                .chain(host.files.iter().map(|one| &one.events))
+                .chain(host.connections.iter().map(|one| &one.events))
+                .chain(host.account_changes.iter().map(|one| &one.events))
+        });
+        let accounts = self.accounts.iter().flat_map(|account| &account.changes);
+        hosts.chain(accounts.map(|change| &change.events)).flatten()
+    }
+}
+
 /// A span of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]

@@ -20,6 +20,7 @@ use crabwalk_detect::attack;
 use crabwalk_vocabulary::time;
 
 pub use page::{FrontEnd, WITHOUT_FRONT_END, front_end};
+pub use records::{RawRecord, raw_records};
 
 /// Events of one finding whose raw records come before the other events of all findings.
 const FIRST_EVENTS: usize = 5;

@@ -12,7 +12,7 @@ use crabwalk_vocabulary::time;
 use serde_json::{Value, json};
 
 use super::{Packed, Report, text};
-use crate::document::Case;
+use crate::document::{Case, Reference};
 
 /// Maximum length of a value in the report.
 const MOST_VALUE: usize = 64 << 10;
@@ -133,93 +133,7 @@ impl Report {
         threads: usize,
         catalog: Option<&dyn Catalog>,
     ) -> io::Result<()> {
-        let mut places: HashMap<Key, Vec<u32>> = HashMap::new();
-        let mut wanted = Wanted {
-            types: HashSet::new(),
-            events: HashSet::new(),
-            numbers: HashMap::new(),
-        };
-        let paths: HashMap<u32, &str> = case
-            .sources
-            .iter()
-            .map(|source| (source.id, source.path.as_str()))
-            .collect();
-        let mut sources: HashSet<u32> = HashSet::new();
-        for (at, event) in self.events.all.iter().enumerate().take(MOST_RECORDS) {
-            let time = event.time.as_deref().and_then(time::parse).unwrap_or(0);
-            let key = Key {
-                time,
-                record: event.record,
-                event_id: event.event_id,
-                channel: event.channel.to_lowercase(),
-                host: event.host.clone(),
-            };
-            wanted.types.insert((key.channel.clone(), event.event_id));
-            wanted.events.insert((time, event.record));
-            sources.insert(event.source);
-            if let Some(path) = paths.get(&event.source) {
-                match wanted.numbers.get_mut(*path) {
-                    Some(numbers) => numbers.push(event.record),
-                    None => {
-                        wanted
-                            .numbers
-                            .insert((*path).to_owned(), vec![event.record]);
-                    }
-                }
-            }
-            places
-                .entry(key)
-                .or_default()
-                .push(u32::try_from(at).unwrap_or(u32::MAX));
-        }
-        for numbers in wanted.numbers.values_mut() {
-            numbers.sort_unstable();
-            numbers.dedup();
-        }
-        let mut found: HashMap<u32, Raw> = HashMap::new();
-        let take = |found: &mut HashMap<u32, Raw>,
-                    partial: bool,
-                    event: &EventRef,
-                    mut fields: Vec<(String, Vec<String>)>| {
-            let xml = fields
-                .iter()
-                .position(|(name, _)| name == XML)
-                .and_then(|at| fields.remove(at).1.into_iter().next());
-            for at in places.get(&Key::of(event)).into_iter().flatten() {
-                found.entry(*at).or_insert_with(|| Raw {
-                    fields: fields.clone(),
-                    xml: xml.clone(),
-                    partial,
-                });
-            }
-        };
-        let again = needed(case, inputs, &sources);
-        if !again.is_empty() && !wanted.events.is_empty() {
-            let limits = Limits {
-                threads: threads.max(1),
-                ..Limits::default()
-            };
-            let read = crabwalk_sources::read(&again, &wanted, &limits, &Quiet);
-            if let Ok(read) = MemoryCatalog::new(read.collected) {
-                for_each_event(
-                    &read,
-                    &|time, record| wanted.events.contains(&(time, record)),
-                    &mut |event, fields| take(&mut found, false, &event, fields),
-                )
-                .map_err(io::Error::other)?;
-            }
-        }
-        let all: usize = places.values().map(Vec::len).sum();
-        if let Some(catalog) = catalog
-            && found.len() < all
-        {
-            for_each_event(
-                catalog,
-                &|time, record| wanted.events.contains(&(time, record)),
-                &mut |event, fields| take(&mut found, true, &event, fields),
-            )
-            .map_err(io::Error::other)?;
-        }
+        let found = read_again(case, &self.events.all, inputs, threads, catalog)?;
         self.pack(found, threads)
     }
 
@@ -277,6 +191,137 @@ impl Report {
         self.records = records;
         Ok(())
     }
+}
+
+/// A raw record of the logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRecord {
+    /// Names and values of its fields, as its log has them.
+    pub fields: Vec<(String, Vec<String>)>,
+    /// Whether these are only the fields that the hunt read, because the log cannot be read again.
+    pub partial: bool,
+}
+
+/// Reads the records of events again, from the logs of their case; `None` for those that are not there. `catalog` is the
+/// hunt's: it supplies the fields it has for a log that cannot be read twice.
+///
+/// # Errors
+/// If the catalog cannot be read.
+pub fn raw_records(
+    case: &Case,
+    events: &[Reference],
+    inputs: &[Input],
+    threads: usize,
+    catalog: Option<&dyn Catalog>,
+) -> io::Result<Vec<Option<RawRecord>>> {
+    let mut found = read_again(case, events, inputs, threads, catalog)?;
+    let at = 0..u32::try_from(events.len()).unwrap_or(u32::MAX);
+    let records = at.map(|at| {
+        let raw = found.remove(&at)?;
+        Some(RawRecord {
+            fields: raw.fields,
+            partial: raw.partial,
+        })
+    });
+    Ok(records.collect())
+}
+
+/// Raw records by the place of their event in the list, as far as they are found and there is space.
+fn read_again(
+    case: &Case,
+    events: &[Reference],
+    inputs: &[Input],
+    threads: usize,
+    catalog: Option<&dyn Catalog>,
+) -> io::Result<HashMap<u32, Raw>> {
+    let mut places: HashMap<Key, Vec<u32>> = HashMap::new();
+    let mut wanted = Wanted {
+        types: HashSet::new(),
+        events: HashSet::new(),
+        numbers: HashMap::new(),
+    };
+    let paths: HashMap<u32, &str> = case
+        .sources
+        .iter()
+        .map(|source| (source.id, source.path.as_str()))
+        .collect();
+    let mut sources: HashSet<u32> = HashSet::new();
+    for (at, event) in events.iter().enumerate().take(MOST_RECORDS) {
+        let time = event.time.as_deref().and_then(time::parse).unwrap_or(0);
+        let key = Key {
+            time,
+            record: event.record,
+            event_id: event.event_id,
+            channel: event.channel.to_lowercase(),
+            host: event.host.clone(),
+        };
+        wanted.types.insert((key.channel.clone(), event.event_id));
+        wanted.events.insert((time, event.record));
+        sources.insert(event.source);
+        if let Some(path) = paths.get(&event.source) {
+            match wanted.numbers.get_mut(*path) {
+                Some(numbers) => numbers.push(event.record),
+                None => {
+                    wanted
+                        .numbers
+                        .insert((*path).to_owned(), vec![event.record]);
+                }
+            }
+        }
+        places
+            .entry(key)
+            .or_default()
+            .push(u32::try_from(at).unwrap_or(u32::MAX));
+    }
+    for numbers in wanted.numbers.values_mut() {
+        numbers.sort_unstable();
+        numbers.dedup();
+    }
+    let mut found: HashMap<u32, Raw> = HashMap::new();
+    let take = |found: &mut HashMap<u32, Raw>,
+                partial: bool,
+                event: &EventRef,
+                mut fields: Vec<(String, Vec<String>)>| {
+        let xml = fields
+            .iter()
+            .position(|(name, _)| name == XML)
+            .and_then(|at| fields.remove(at).1.into_iter().next());
+        for at in places.get(&Key::of(event)).into_iter().flatten() {
+            found.entry(*at).or_insert_with(|| Raw {
+                fields: fields.clone(),
+                xml: xml.clone(),
+                partial,
+            });
+        }
+    };
+    let again = needed(case, inputs, &sources);
+    if !again.is_empty() && !wanted.events.is_empty() {
+        let limits = Limits {
+            threads: threads.max(1),
+            ..Limits::default()
+        };
+        let read = crabwalk_sources::read(&again, &wanted, &limits, &Quiet);
+        if let Ok(read) = MemoryCatalog::new(read.collected) {
+            for_each_event(
+                &read,
+                &|time, record| wanted.events.contains(&(time, record)),
+                &mut |event, fields| take(&mut found, false, &event, fields),
+            )
+            .map_err(io::Error::other)?;
+        }
+    }
+    let all: usize = places.values().map(Vec::len).sum();
+    if let Some(catalog) = catalog
+        && found.len() < all
+    {
+        for_each_event(
+            catalog,
+            &|time, record| wanted.events.contains(&(time, record)),
+            &mut |event, fields| take(&mut found, true, &event, fields),
+        )
+        .map_err(io::Error::other)?;
+    }
+    Ok(found)
 }
 
 impl Raw {
