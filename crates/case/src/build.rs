@@ -107,10 +107,15 @@ impl Case {
                 accounts.add(&object.value, 0);
             }
         }
+        let shortness = Shortness::of(movement);
         let findings: Vec<FindingInfo> = outcome
             .findings
             .iter()
-            .map(|finding| finding_info(finding, &hosts))
+            .enumerate()
+            .map(|(at, finding)| {
+                let whole = shortness.finding_is_whole(at, finding);
+                finding_info(finding, whole, &hosts)
+            })
             .collect();
         let mut case = Self {
             schema: SCHEMA.to_owned(),
@@ -180,7 +185,7 @@ impl Case {
             dossiers: Dossiers::default(),
         };
         let names = Names::new(&case);
-        let hops = hops(input, &findings_of(outcome), &names);
+        let hops = hops(input, &findings_of(outcome), &shortness, &names);
         let paths = movement
             .paths
             .iter()
@@ -231,21 +236,97 @@ fn findings_of(outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
-fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<HopInfo> {
+/// Most of a case is daily work, of which a few events prove what is said and are where to read on. Whatever a reported
+/// path, a notable finding or a movement out of the ordinary needs is listed whole.
+struct Shortness<'m> {
+    /// Ids of the hops on reported paths.
+    told: BTreeSet<&'m str>,
+    /// The findings about them, by place.
+    findings: BTreeSet<usize>,
+    /// Whether other days show what daily work is.
+    has_days: bool,
+}
+
+impl<'m> Shortness<'m> {
+    fn of(movement: &'m Movement) -> Self {
+        let verdict = &movement.verdict;
+        let paths = movement.paths.iter();
+        let told: BTreeSet<&str> = paths
+            .filter(|path| verdict.told.contains(&path.id))
+            .flat_map(|path| path.hops.iter().map(String::as_str))
+            .collect();
+        let on_paths = movement.hops.iter();
+        let findings = on_paths
+            .filter(|hop| told.contains(hop.id.as_str()))
+            .flat_map(|hop| hop.findings.iter().copied())
+            .collect();
+        Self {
+            told,
+            findings,
+            has_days: verdict.baseline.is_some(),
+        }
+    }
+
+    fn hop_is_whole(&self, hop: &crabwalk_movement::Hop) -> bool {
+        hop.standing() != Standing::Routine || self.told.contains(hop.id.as_str())
+    }
+
+    fn finding_is_whole(&self, at: usize, finding: &Finding) -> bool {
+        let quiet = finding.is_daily_work() || self.has_days && !finding.is_notable();
+        !quiet || self.findings.contains(&at)
+    }
+}
+
+/// What was seen of a hop: everything, or one witness of each kind with one event.
+fn witnesses(
+    catalog: &dyn Catalog,
+    hop: &crabwalk_movement::Hop,
+    whole: bool,
+    names: &Names<'_>,
+) -> Vec<WitnessInfo> {
+    let all = hop.witnesses.iter().enumerate();
+    let listed = all.filter(|(at, one)| {
+        let mut before = hop.witnesses.iter().take(*at);
+        whole || before.all(|other| other.kind != one.kind)
+    });
+    listed
+        .map(|(_, witness)| {
+            let events = if whole {
+                witness.events.len()
+            } else {
+                let own = hop.witnesses.iter().filter(|one| one.kind == witness.kind);
+                own.flat_map(|one| &one.events)
+                    .collect::<BTreeSet<_>>()
+                    .len()
+            };
+            let most = if whole { usize::MAX } else { 1 };
+            WitnessInfo {
+                kind: witness.kind,
+                what: names.sentence(&witness.what),
+                time: time(witness.time),
+                more: Some(events.saturating_sub(most.min(events)) as u64).filter(|more| *more > 0),
+                events: (witness.events.iter().take(most))
+                    .filter_map(|event| catalog.resolve(*event))
+                    .map(|event| reference(&event))
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+fn hops(
+    input: &Input<'_>,
+    finding_ids: &[String],
+    shortness: &Shortness<'_>,
+    names: &Names<'_>,
+) -> Vec<HopInfo> {
     let catalog = input.catalog;
     let movement = &input.conclusion.movement;
-    let on_paths: BTreeSet<&str> = (movement.paths.iter())
-        .flat_map(|path| path.hops.iter().map(String::as_str))
-        .collect();
-    // Daily work is most of a case. One event proves what a witness says, and is where to read on.
-    let in_short = |hop: &crabwalk_movement::Hop| {
-        hop.standing() == Standing::Routine && !on_paths.contains(hop.id.as_str())
-    };
     movement
         .hops
         .iter()
-        .map(|hop| (hop, in_short(hop)))
-        .map(|(hop, in_short)| HopInfo {
+        .map(|hop| (hop, shortness.hop_is_whole(hop)))
+        .map(|(hop, whole)| HopInfo {
             id: hop.id.clone(),
             src: hop.src.clone(),
             dst: hop.dst.clone(),
@@ -272,24 +353,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<Hop
                     at: one.at,
                 })
                 .collect(),
-            witnesses: hop
-                .witnesses
-                .iter()
-                .map(|witness| WitnessInfo {
-                    kind: witness.kind,
-                    what: names.sentence(&witness.what),
-                    time: time(witness.time),
-                    more: (in_short.then(|| witness.events.len().saturating_sub(1) as u64))
-                        .filter(|more| *more > 0),
-                    events: witness
-                        .events
-                        .iter()
-                        .take(if in_short { 1 } else { usize::MAX })
-                        .filter_map(|event| catalog.resolve(*event))
-                        .map(|event| reference(&event))
-                        .collect(),
-                })
-                .collect(),
+            witnesses: witnesses(catalog, hop, whole, names),
             missing: hop
                 .missing
                 .iter()
@@ -301,7 +365,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<Hop
             processes: hop
                 .processes
                 .iter()
-                .filter(|ran| ran.depth == 0 || !in_short)
+                .filter(|ran| ran.depth == 0 || whole)
                 .map(|ran| RanInfo {
                     time: time(ran.time),
                     image: ran.image.clone(),
@@ -386,26 +450,33 @@ pub(crate) fn reference(event: &EventRef) -> Reference {
     }
 }
 
-/// Events that a case lists of a finding of daily work, from its beginning and from its end.
-const DAILY_EVENTS: usize = 3;
+/// Events that a case lists of a finding in short, from its beginning and from its end.
+const FEW_EVENTS: usize = 2;
 
-/// The events of a finding that a case lists: all, or of daily work the first and the last.
-fn listed(finding: &Finding) -> impl Iterator<Item = &EventRef> {
+/// Values of a field of such a finding.
+const FEW_VALUES: usize = 20;
+
+/// The events of a finding that a case lists: all, or the first and the last.
+fn listed(finding: &Finding, whole: bool) -> impl Iterator<Item = &EventRef> {
     let count = finding.events.len();
-    let few = finding.is_daily_work();
     let places = finding.events.iter().enumerate();
     places
-        .filter(move |(at, _)| !few || *at < DAILY_EVENTS || *at + DAILY_EVENTS >= count)
+        .filter(move |(at, _)| whole || *at < FEW_EVENTS || *at + FEW_EVENTS >= count)
         .map(|(_, event)| event)
 }
 
-fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
+fn finding_info(finding: &Finding, whole: bool, hosts: &Hosts<'_>) -> FindingInfo {
     let detection = &finding.detection;
     let mut fields = serde_json::Map::new();
     for (name, values) in &finding.fields {
         let value = match values.as_slice() {
             [] => serde_json::Value::Null,
             [one] => one.as_str().into(),
+            many if !whole && many.len() > FEW_VALUES => {
+                let mut few: Vec<String> = many.iter().take(FEW_VALUES).cloned().collect();
+                few.push(format!("… and {} more", many.len() - FEW_VALUES));
+                few.into()
+            }
             many => many.to_vec().into(),
         };
         fields.insert(name.clone(), value);
@@ -458,7 +529,7 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
             .collect(),
         hosts: about,
         fields,
-        events: listed(finding).map(reference).collect(),
+        events: listed(finding, whole).map(reference).collect(),
         event_count: finding.event_count,
         count: finding.count,
         description: detection.description.clone(),

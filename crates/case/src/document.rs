@@ -256,10 +256,11 @@ pub struct FindingInfo {
     pub threat_objects: Vec<ThreatObjectInfo>,
     /// The machines concerned, as ids of `hosts`.
     pub hosts: Vec<String>,
-    /// Columns of the row: a text, a list of texts, or null.
+    /// Columns of the row: a text, a list of texts, or null. Of findings that are neither notable nor on a reported path,
+    /// where other days show what daily work is, the first values, and how many more there are.
     #[cfg_attr(test, ts(type = "Record<string, string | string[] | null>"))]
     pub fields: serde_json::Map<String, serde_json::Value>,
-    /// Its events, in chronological order; the earliest and the latest if there are many.
+    /// Its events, in chronological order; the earliest and the latest if there are many, or of such findings.
     pub events: Vec<Reference>,
     /// Number of all its events.
     pub event_count: u64,
@@ -444,9 +445,9 @@ pub struct WitnessInfo {
     pub what: String,
     /// When.
     pub time: Option<String>,
-    /// The events; of a routine movement that is on no path, the first.
+    /// The events; of a routine movement that is on no reported path, the first of each kind of witness.
     pub events: Vec<Reference>,
-    /// Number of further events that are not listed, if any.
+    /// Number of further events that are not listed, if any; of a routine movement, of all witnesses of the kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub more: Option<u64>,

@@ -15,7 +15,7 @@ use crabwalk_events::{EventRef, MemoryCatalog};
 use crabwalk_hunt::Conclusion;
 use crabwalk_movement::{
     Hop, HostInfo, Kind, Missing, Movement, Path, Request, Scope, Sentence, Showing, Suspect,
-    Touched, Verdict, Word,
+    Touched, Verdict, Witness, Word,
 };
 use crabwalk_sources::collect::Coverage;
 use crabwalk_sources::report::{Problem, SourceKind, SourceReport};
@@ -446,6 +446,38 @@ fn what_is_missing_names_hosts_as_the_rest_does() {
         assert_eq!(one.why, "no log of DESK7 was read");
     }
     assert_eq!(case.scope.isolate, ["desk7", "vault2"]);
+}
+
+#[test]
+fn a_routine_hop_lists_one_witness_of_a_kind_unless_a_reported_path_holds_it() {
+    let witness = |kind: Kind, events: &[u64]| Witness {
+        kind,
+        what: Sentence::from("a logon"),
+        time: AT,
+        events: events.to_vec(),
+    };
+    let witnesses = vec![
+        witness(Kind::Source, &[1]),
+        witness(Kind::DestinationLogon, &[2, 3]),
+        // One record may say two things.
+        witness(Kind::DestinationLogon, &[3, 4]),
+    ];
+    let mut movement = moved();
+    for hop in &mut movement.hops {
+        hop.witnesses.clone_from(&witnesses);
+    }
+    let shown = |movement: Movement| -> Vec<(usize, Option<u64>)> {
+        let case = written(&[], movement);
+        let routine = case.hops.iter();
+        let mut routine = routine.filter(|hop| hop.standing == Standing::Routine);
+        let hop = routine.next().unwrap_or_else(|| panic!("no routine hop"));
+        let all = hop.witnesses.iter().enumerate();
+        all.map(|(at, one)| (at, one.more)).collect()
+    };
+    // Three events of the destination, of which the first is listed.
+    assert_eq!(shown(movement.clone()), [(0, None), (1, Some(2))]);
+    movement.paths[0].hops.push("hop-4".to_owned());
+    assert_eq!(shown(movement), [(0, None), (1, None), (2, None)]);
 }
 
 #[test]

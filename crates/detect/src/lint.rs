@@ -12,6 +12,7 @@ use crabwalk_spl::syntax::command::Part;
 use crabwalk_spl::syntax::effect::Effect;
 use crabwalk_spl::syntax::parse_expr;
 use crabwalk_spl::{Diagnostic, Knowledge, Search};
+use crabwalk_vocabulary::text::list;
 
 /// Fields whose values come in upper and lower case: `content/windows/varying_case.txt`.
 static VARYING_CASE: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
@@ -160,10 +161,16 @@ fn groups(
         }
         let mut why = Vec::new();
         if !without.is_empty() {
-            why.push(format!("events of {} have no such field", list(&without)));
+            why.push(format!(
+                "events of {} have no such field",
+                list(&without, "and", MOST_TYPES)
+            ));
         }
         if !sometimes.is_empty() {
-            why.push(format!("it may be empty in {}", list(&sometimes)));
+            why.push(format!(
+                "it may be empty in {}",
+                list(&sometimes, "and", MOST_TYPES)
+            ));
         }
         found.push(
             Diagnostic::new(
@@ -179,15 +186,8 @@ fn groups(
     }
 }
 
-fn list(names: &[String]) -> String {
-    const MOST: usize = 3;
-    match names.split_at_checked(MOST) {
-        Some((first, more @ [_, ..])) => {
-            format!("{} and {} more", first.join(", "), more.len())
-        }
-        _ => names.join(", "),
-    }
-}
+/// Most event types that a message names.
+const MOST_TYPES: usize = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gives {

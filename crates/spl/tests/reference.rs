@@ -43,6 +43,7 @@ fn page() -> String {
                 Value::Flag => "=<bool>",
                 Value::Count => "=<number>",
                 Value::Field => "=<field>",
+                Value::Spl => "=\"<search>\"",
                 Value::Own => "=",
             };
             let _ = writeln!(page, "| `{}{value}` | {} |", option.name, cell(&about));

@@ -331,9 +331,9 @@ export type FindingInfo = {
   threat_objects: Array<ThreatObjectInfo>;
   /** The machines concerned, as ids of `hosts`. */
   hosts: Array<string>;
-  /** Columns of the row: a text, a list of texts, or null. */
+  /** Columns of the row: a text, a list of texts, or null. Of findings that are neither notable nor on a reported path, where other days show what daily work is, the first values, and how many more there are. */
   fields: Record<string, string | string[] | null>;
-  /** Its events, in chronological order; the earliest and the latest if there are many. */
+  /** Its events, in chronological order; the earliest and the latest if there are many, or of such findings. */
   events: Array<Reference>;
   /** Number of all its events. */
   event_count: number;
@@ -866,9 +866,9 @@ export type WitnessInfo = {
   what: string;
   /** When. */
   time: string | null;
-  /** The events; of a routine movement that is on no path, the first. */
+  /** The events; of a routine movement that is on no reported path, the first of each kind of witness. */
   events: Array<Reference>;
-  /** Number of further events that are not listed, if any. */
+  /** Number of further events that are not listed, if any; of a routine movement, of all witnesses of the kind. */
   more?: number;
 };
 

@@ -9,7 +9,7 @@ use crate::plan::{Plan, Planner, Result, Rows, at, diagnostic, typed};
 use crate::syntax::ast::{Name, Pipeline, Span};
 use crate::syntax::command::{Ledger, Syntax};
 use crate::syntax::print::quoted;
-use crate::syntax::usage::{Cursor, Usage, Whole, count, obeyed, whole_number};
+use crate::syntax::usage::{Cursor, Usage, Whole, count, spl, whole_number};
 use crate::syntax::{Diagnostic, Macros, expand_macros, parse, parse_without_macros};
 
 pub(super) static COMMAND: Whole = typed::<Map>(Usage {
@@ -19,7 +19,7 @@ pub(super) static COMMAND: Whole = typed::<Map>(Usage {
     meaning: "Runs a search for each row, with `$field$` replaced by the row's values.",
     options: &[
         count("maxsearches", "Maximum rows; default 10."),
-        obeyed("search", "The search."),
+        spl("search", "The search."),
     ],
 });
 

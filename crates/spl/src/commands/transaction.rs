@@ -31,7 +31,7 @@ use crate::syntax::ast::{
 use crate::syntax::command::{Ledger, Part, Syntax};
 use crate::syntax::print::{names, quoted};
 use crate::syntax::usage::{
-    Cursor, Usage, Whole, flag, is_on, no_effect, obeyed, only, refused, whole_number,
+    Cursor, Usage, Whole, flag, is_on, no_effect, obeyed, only, refused, spl, whole_number,
 };
 use crate::syntax::{parse_search, parse_span};
 use crate::value::number_of;
@@ -42,11 +42,11 @@ pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
     syntax: "transaction [<fields>] [startswith=<condition>|eval(<expression>)] [endswith=<condition>|eval(<expression>)] [<options>]",
     meaning: "Combines events that belong together into one row, with `duration`, `eventcount` and `closed_txn`: 1 if the transaction was closed and has the start and end that were asked for, 0 otherwise.",
     options: &[
-        obeyed(
+        spl(
             "startswith",
             "Condition for the first event: a clause in parentheses, a phrase, or `eval(…)`.",
         ),
-        obeyed("endswith", "Condition for the last event."),
+        spl("endswith", "Condition for the last event."),
         obeyed(
             "maxspan",
             "Maximum time from the first to the last event, counted back from the last; just as long is allowed; negative: no maximum, the default.",

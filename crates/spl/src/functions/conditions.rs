@@ -132,7 +132,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
     whole(
-        "searchmatch",
+        super::SEARCH_MATCH,
         (1, 1),
         "searchmatch(\"<search clause>\")",
         "Whether the event matches a search clause.",

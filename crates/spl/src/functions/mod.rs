@@ -68,6 +68,9 @@ pub(crate) trait Unplanned {
     fn refused(&self, why: &str) -> ExprError;
 }
 
+/// The function whose argument is a clause of a search in a string.
+pub(crate) const SEARCH_MATCH: &str = "searchmatch";
+
 /// A constant: a function without arguments.
 #[expect(clippy::unnecessary_wraps, reason = "what plans a function may fail")]
 fn constant_value(value: ScalarValue) -> Result<Typed, ExprError> {

@@ -3,6 +3,8 @@
 //! Values come from logs, where an attacker may have written them. A value stays a value wherever it is inserted: it cannot
 //! end a string, begin a command, or add SPL keywords.
 
+use crate::functions::SEARCH_MATCH;
+use crate::syntax::usage::Value;
 use crate::syntax::{is_keyword, usages};
 
 /// A text with places for values.
@@ -160,21 +162,21 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", escaped_text(text))
 }
 
-/// Whether the string behind this part of a command is read as SPL once more: the search of `map`, and clauses in strings.
+/// Whether the string behind this part of a command is read as SPL once more: a search, or a clause of one.
 fn holds_spl(command: &str) -> bool {
     let command = command.trim().to_ascii_lowercase();
-    if command
-        .strip_prefix("map")
-        .is_some_and(|behind| behind.starts_with(char::is_whitespace))
-    {
-        return true;
-    }
-    let clause = command.strip_suffix(['(', '=']).map(str::trim_end);
-    clause.is_some_and(|before| {
-        ["searchmatch", "startswith", "endswith"]
-            .iter()
-            .any(|word| before.ends_with(word))
-    })
+    let Some(before) = command.strip_suffix(['(', '=']).map(str::trim_end) else {
+        return false;
+    };
+    let name = command
+        .split(|char: char| !char.is_ascii_alphanumeric())
+        .next();
+    let known = usages().find(|usage| name.is_some_and(|name| usage.is_called(name)));
+    let options = known.map_or(&[][..], |usage| usage.options).iter();
+    let mut texts = options.filter(|option| option.value == Value::Spl);
+    // An option's clause may stand in parentheses: `startswith=("…")`.
+    let option = before.trim_end_matches('=').trim_end();
+    before.ends_with(SEARCH_MATCH) || texts.any(|known| option.ends_with(known.name))
 }
 
 /// What the string at the start of a text says, and its length with the quotes.
@@ -325,6 +327,11 @@ mod tests {
                 r#"| map search="search a=$x$""#,
                 "b | delete",
                 r#"| map search="search a=\"b | delete\"""#,
+            ),
+            (
+                r#"| transaction host startswith=("a=$x$") endswith="b=$x$""#,
+                "b | delete",
+                r#"| transaction host startswith=("a=\"b | delete\"") endswith="b=\"b | delete\"""#,
             ),
             (
                 r#"| where searchmatch( "a=\"$x$\"")"#,

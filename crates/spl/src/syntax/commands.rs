@@ -146,7 +146,7 @@ impl Parser<'_> {
                 whole_number(&option.text, &value)?;
             }
             Value::Field => return single(value),
-            Value::Own => {}
+            Value::Own | Value::Spl => {}
         }
         Ok(value)
     }

@@ -95,6 +95,8 @@ pub enum Value {
     Count,
     /// The name of one field.
     Field,
+    /// SPL in a string: a search, or a clause of one.
+    Spl,
     /// What its command reads of it.
     Own,
 }
@@ -118,6 +120,11 @@ pub(crate) const PATIENCE: &str = "a subsearch runs to its end";
 /// An option that is obeyed, whose value the command reads itself.
 pub(crate) const fn obeyed(name: &'static str, meaning: &'static str) -> OptionUsage {
     OptionUsage::new(name, Value::Own, Support::Obeyed(meaning))
+}
+
+/// An option that is obeyed and whose value is SPL in a string.
+pub(crate) const fn spl(name: &'static str, meaning: &'static str) -> OptionUsage {
+    OptionUsage::new(name, Value::Spl, Support::Obeyed(meaning))
 }
 
 /// An option that is obeyed and is true or false.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ast::{CommandKind, Expr, ExprKind, Pipeline, SearchExpr, Span};
 use super::command::Part;
 use super::parse_search;
+use crate::functions::SEARCH_MATCH;
 
 /// Calls `visit` with every field that an expression reads.
 pub(crate) fn visit_fields(expr: &Expr, visit: &mut dyn FnMut(&str, Span)) {
@@ -25,7 +26,7 @@ pub(crate) fn visit_fields(expr: &Expr, visit: &mut dyn FnMut(&str, Span)) {
             visit_fields(value, visit);
             list.iter().for_each(|item| visit_fields(item, visit));
         }
-        ExprKind::Call { name, args, .. } if name == "searchmatch" => {
+        ExprKind::Call { name, args, .. } if name == SEARCH_MATCH => {
             // Its argument is a search clause in a text.
             if let [argument] = args.as_slice()
                 && let ExprKind::Text(text) = &argument.kind
