@@ -59,7 +59,7 @@ release: ui-if-node ## build the program with full optimisation
 
 .PHONY: test
 test: ui/dist/report.js ## install what the tests need, and run all tests (TEST=name for a selection)
-	@.ci/need cargo cc evtxexport openssl stix2_validator store-readers splunk-sdk mcp-client
+	@.ci/need cargo cc evtxexport openssl stix2_validator store-readers splunk-sdk mcp-client export-readers
 	CRABWALK_REQUIRE_TOOLS=1 cargo test $(CARGO_FLAGS) --workspace $(TEST)
 	$(if $(TEST),,@$(MAKE) --no-print-directory browser)
 

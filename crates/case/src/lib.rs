@@ -40,7 +40,10 @@ pub use crabwalk_movement::{Certainty, Kind, LinkKind, Standing, SwitchedAt};
 pub use crabwalk_vocabulary::{AccountRole, Severity};
 pub use csv::{defuse, findings_csv, timeline_csv};
 pub use document::*;
-pub use export::{dot, graphml, markdown, navigator, stix, timesketch};
+pub use export::{
+    dot, graphml, iris_alerts, iris_timeline, markdown, navigator, ocsf, opengraph, stix,
+    timesketch,
+};
 pub use json::{to_json, to_json_line};
 pub use names::Names;
 pub use report::{FrontEnd, RawRecord, Report, WITHOUT_FRONT_END, front_end, raw_records};

@@ -703,6 +703,14 @@ pub enum ExportFormat {
     Stix,
     /// Events for Timesketch, JSON lines.
     Timesketch,
+    /// Detection Findings of OCSF 1.5.0, JSON lines: findings and reported paths.
+    Ocsf,
+    /// Hosts, accounts and movements for BloodHound, OpenGraph JSON.
+    Opengraph,
+    /// Alerts for DFIR-IRIS, JSON lines: reported paths and notable findings.
+    IrisAlerts,
+    /// Events for the timeline of a DFIR-IRIS case, CSV.
+    IrisTimeline,
     /// The timeline for spreadsheets, with formulas defused.
     Csv,
     /// Hosts and hops as GraphML.

@@ -178,6 +178,70 @@ fn timesketch_takes_every_line() {
 }
 
 #[test]
+fn lakes_and_forensic_tools_take_their_files() {
+    // Alerts, as DFIR-IRIS asks for them: what must be there is, and is of the right type.
+    let case = case();
+    let alerts = export("iris-alerts");
+    let told = list(&case, "paths")
+        .iter()
+        .filter(|path| path.get("told") == Some(&Value::Bool(true)));
+    let mut references = BTreeSet::new();
+    for line in alerts.lines() {
+        let alert = json(line);
+        for name in [
+            "alert_title",
+            "alert_description",
+            "alert_source",
+            "alert_source_ref",
+            "alert_tags",
+        ] {
+            assert!(!text(&alert, name).is_empty(), "{name} in {line}");
+        }
+        for name in ["alert_severity_id", "alert_status_id", "alert_customer_id"] {
+            assert!(
+                alert.get(name).is_some_and(Value::is_u64),
+                "{name} in {line}"
+            );
+        }
+        let time = format!("{}Z", text(&alert, "alert_source_event_time"));
+        assert!(time.parse::<jiff::Timestamp>().is_ok(), "{time}");
+        for asset in list(&alert, "alert_assets") {
+            assert!(!text(asset, "asset_name").is_empty(), "{line}");
+            assert!(asset.get("asset_type_id").is_some_and(Value::is_u64));
+        }
+        assert!(!list(&alert, "alert_assets").is_empty(), "{line}");
+        assert!(references.insert(text(&alert, "alert_source_ref").to_owned()));
+    }
+    assert!(
+        references.len() > told.count(),
+        "paths and findings: {references:?}"
+    );
+    let first = alerts.lines().next().unwrap_or_default();
+    assert!(
+        first.contains("Lateral movement: PIER-WS01 → PIER-WS02"),
+        "{first}"
+    );
+
+    let Some(python) = tool("export-readers") else {
+        return;
+    };
+    let mut command = Command::new(python);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/exports.py"));
+    command.arg(world().join("demo/case/case.json"));
+    for format in ["ocsf", "opengraph", "iris-timeline"] {
+        let said = export(format);
+        assert_eq!(said, export(format), "the same case gives the same file");
+        let file = world().join(format);
+        fs::write(&file, said).unwrap_or_else(|error| panic!("{error}"));
+        command.arg(file);
+    }
+    let output = command.output().unwrap_or_else(|error| panic!("{error}"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("all is well"), "{said}\n{error}");
+}
+
+#[test]
 fn graphs_have_all_hops() {
     let hops = list(&case(), "hops").len();
     let graphml = export("graphml");

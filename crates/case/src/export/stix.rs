@@ -10,9 +10,9 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
-use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
+use super::id::{OWN, version_5};
 use crate::document::{Case, HopInfo, WitnessInfo};
 use crate::names::Names;
 use crate::sentences::{self, technique};
@@ -21,21 +21,10 @@ use crabwalk_vocabulary::is_address;
 
 /// Namespace for identifiers of observables (STIX 2.1, section 2.9).
 const OBSERVABLES: Uuid = Uuid::from_u128(0x00ab_edb4_aa42_466c_9c01_fed2_3315_a9b7);
-/// Crabwalk's own namespace, for everything else.
-const OWN: Uuid = Uuid::from_u128(0x3a1c_58f7_0e7d_4d0f_9d0c_6b1f_0a52_c4e9);
 /// The range of times that STIX can represent.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 /// Maximum addresses to list per host.
 const MOST_ADDRESSES: usize = 8;
-
-/// A version 5 identifier (RFC 9562, section 5.5).
-fn version_5(namespace: Uuid, name: &str) -> Uuid {
-    let mut hash = Sha1::new();
-    hash.update(namespace.as_bytes());
-    hash.update(name.as_bytes());
-    let [bytes @ .., _, _, _, _]: [u8; 20] = hash.finalize().into();
-    uuid::Builder::from_sha1_bytes(bytes).into_uuid()
-}
 
 /// The bundle's objects, without repetition.
 struct Bundle<'c> {
