@@ -1,10 +1,18 @@
-import { render } from "preact";
+import { render, type ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import type { Me } from "./data/api";
 import { EmbeddedSource, ServedSource, status, type Status } from "./data/source";
 import { FindingIndex, Model } from "./data/model";
 import { number, when } from "./data/format";
-import { to, useRoute, type View } from "./state";
+import { isAdmin, server } from "./data/server";
+import { CASE_VIEWS, PAGES, to, useRoute, type CaseView, type Route, type ServerPage } from "./state";
 import { ModelContext } from "./widgets/basics";
+import { AuditLog } from "./pages/auditlog";
+import { ContentPage } from "./pages/content";
+import { DataPage } from "./pages/datahealth";
+import { InboxPage } from "./pages/inbox";
+import { People } from "./pages/people";
+import { Searching } from "./pages/searching";
 import { Accounts, Hosts } from "./views/dossiers";
 import { Attack } from "./views/attack";
 import { Coverage } from "./views/coverage";
@@ -18,7 +26,7 @@ import { SilencedView } from "./views/silenced";
 import { Waiting } from "./views/waiting";
 import "./styles.css";
 
-const TITLES: Record<View, string> = {
+const TITLES: Record<CaseView | ServerPage, string> = {
   overview: "Overview",
   findings: "Findings",
   attack: "ATT&CK",
@@ -26,6 +34,12 @@ const TITLES: Record<View, string> = {
   accounts: "Accounts",
   coverage: "Coverage",
   silenced: "Silenced",
+  inbox: "Inbox",
+  search: "Search",
+  content: "Detections",
+  data: "Data",
+  people: "Users",
+  audit: "Audit",
 };
 
 type Theme = "auto" | "light" | "dark";
@@ -45,65 +59,164 @@ function ThemeButton() {
   );
 }
 
-function App({ model }: { model: Model }) {
-  const route = useRoute();
+function SkipLink() {
+  return (
+    <a
+      class="skip"
+      href="#main"
+      onClick={(event) => {
+        event.preventDefault();
+        document.querySelector<HTMLElement>("main")?.focus();
+      }}
+    >
+      Skip to the content
+    </a>
+  );
+}
+
+function Brand({ href, title }: { href: string; title: string }) {
+  return (
+    <a class="brand" href={href} title={title}>
+      <svg width="22" height="22" viewBox="0 0 22 22" aria-hidden="true">
+        <path d="M3 6h9v10h7M3 6a0 0 0 0 0 0 0M16 13l3 3-3 3" />
+        <circle cx="3.5" cy="6" r="2.5" />
+        <circle cx="12" cy="11" r="2.5" />
+      </svg>
+      Crabwalk
+    </a>
+  );
+}
+
+function CaseNav({ model, route }: { model: Model; route: Route }) {
   const { core } = model;
-  const counts: Partial<Record<View, number>> = {
+  const counts: Partial<Record<CaseView, number>> = {
     findings: core.stats.findings,
     hosts: core.hosts.length,
     accounts: core.accounts.length,
     silenced: core.stats.suppressed,
   };
+  return (
+    <nav aria-label="Views">
+      {CASE_VIEWS.map((view) => (
+        <a key={view} href={to(view, { event: null, finding: null, hop: null })} aria-current={route.view === view ? "page" : undefined}>
+          {TITLES[view]}
+          {counts[view] !== undefined && <span class="count">{number(counts[view])}</span>}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function PrintButton({ model }: { model: Model }) {
+  return (
+    <button type="button" class="icon" title="Print" aria-label="Print the report" onClick={() => void printReport(model)}>
+      <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">
+        <path d="M4 6V1.5h8V6M4 12H1.5V6h13v6H12M4 9.5h8v5H4z" />
+      </svg>
+    </button>
+  );
+}
+
+function CaseBody({ route }: { route: Route }) {
+  const open = Boolean(route.params["hop"] || route.params["finding"] || route.params["event"]);
+  return (
+    <div class={open ? "body with-drawer" : "body"}>
+      <main id="main" tabIndex={-1}>
+        {route.view === "overview" && <Overview route={route} />}
+        {route.view === "findings" && <Findings route={route} />}
+        {route.view === "attack" && <Attack />}
+        {route.view === "hosts" && <Hosts route={route} />}
+        {route.view === "accounts" && <Accounts route={route} />}
+        {route.view === "coverage" && <Coverage />}
+        {route.view === "silenced" && <SilencedView />}
+      </main>
+      <Drawer route={route} />
+    </div>
+  );
+}
+
+/** A report. */
+function App({ model }: { model: Model }) {
+  const { core } = model;
+  // A report has no pages of a server.
+  const asked = useRoute();
+  const route: Route = isCaseView(asked.view) ? asked : { view: "overview", params: {} };
   useEffect(() => {
     document.title = `${TITLES[route.view]} – Crabwalk case`;
   }, [route.view]);
-  const open = Boolean(route.params["hop"] || route.params["finding"] || route.params["event"]);
   return (
     <ModelContext.Provider value={model}>
-      <a class="skip" href="#main" onClick={(event) => {
-        event.preventDefault();
-        document.querySelector<HTMLElement>("main")?.focus();
-      }}>
-        Skip to the content
-      </a>
+      <SkipLink />
       <header class="top">
-        <a class="brand" href={to("overview")} title={`${core.tool.name} ${core.tool.version}, ${when(core.created)} UTC`}>
-          <svg width="22" height="22" viewBox="0 0 22 22" aria-hidden="true">
-            <path d="M3 6h9v10h7M3 6a0 0 0 0 0 0 0M16 13l3 3-3 3" />
-            <circle cx="3.5" cy="6" r="2.5" />
-            <circle cx="12" cy="11" r="2.5" />
-          </svg>
-          Crabwalk
-        </a>
-        <nav aria-label="Views">
-          {(Object.keys(TITLES) as View[]).map((view) => (
-            <a key={view} href={to(view, { event: null, finding: null, hop: null })} aria-current={route.view === view ? "page" : undefined}>
-              {TITLES[view]}
-              {counts[view] !== undefined && <span class="count">{number(counts[view])}</span>}
-            </a>
-          ))}
-        </nav>
+        <Brand href={to("overview")} title={`${core.tool.name} ${core.tool.version}, ${when(core.created)} UTC`} />
+        <CaseNav model={model} route={route} />
         <SearchBox />
-        <button type="button" class="icon" title="Print" aria-label="Print the report" onClick={() => void printReport(model)}>
-          <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">
-            <path d="M4 6V1.5h8V6M4 12H1.5V6h13v6H12M4 9.5h8v5H4z" />
-          </svg>
-        </button>
+        <PrintButton model={model} />
         <ThemeButton />
       </header>
-      <div class={open ? "body with-drawer" : "body"}>
-        <main id="main" tabIndex={-1}>
-          {route.view === "overview" && <Overview route={route} />}
-          {route.view === "findings" && <Findings route={route} />}
-          {route.view === "attack" && <Attack />}
-          {route.view === "hosts" && <Hosts route={route} />}
-          {route.view === "accounts" && <Accounts route={route} />}
-          {route.view === "coverage" && <Coverage />}
-          {route.view === "silenced" && <SilencedView />}
-        </main>
-        <Drawer route={route} />
-      </div>
+      <CaseBody route={route} />
     </ModelContext.Provider>
+  );
+}
+
+const isCaseView = (view: Route["view"]): view is CaseView => CASE_VIEWS.some((one) => one === view);
+
+/** A server's pages around its case. */
+function ServerApp({ model, number: shown, now, me }: { model: Model | null; number: number; now: Status; me: Me }) {
+  const asked = useRoute();
+  const route: Route = location.hash.length > 2 ? asked : { view: "inbox", params: {} };
+  const isCase = isCaseView(route.view);
+  useEffect(() => {
+    document.title = `${TITLES[route.view]} – Crabwalk`;
+  }, [route.view]);
+  const waits = (isCase && !model) || (route.view === "inbox" && now.stored.events === 0);
+  const pages = PAGES.filter((page) => isAdmin(me) || !["people", "audit"].includes(page));
+  const link = (view: CaseView | ServerPage, title: string, here: boolean): ComponentChildren => (
+    <a key={view} href={`#/${view}`} aria-current={here ? "page" : undefined}>
+      {title}
+    </a>
+  );
+  return (
+    <>
+      <SkipLink />
+      <header class="top">
+        <Brand href="#/inbox" title={`Crabwalk at ${location.host}`} />
+        <nav aria-label="Pages">
+          {link("inbox", TITLES.inbox, route.view === "inbox")}
+          {link("overview", "Case", isCase)}
+          {pages.filter((page) => page !== "inbox").map((page) => link(page, TITLES[page], route.view === page))}
+          {!isAdmin(me) && link("people", "Account", route.view === "people")}
+        </nav>
+        <span class="who" title={`Role: ${me.role}`}>
+          {me.name} <span class="quiet">{me.role}</span>
+        </span>
+        <form method="post" action="/logout">
+          <button type="submit">Log out</button>
+        </form>
+        <ThemeButton />
+      </header>
+      {waits ? (
+        <Waiting status={now} />
+      ) : isCase && model ? (
+        <ModelContext.Provider key={shown} value={model}>
+          <div class="top sub">
+            <CaseNav model={model} route={route} />
+            <SearchBox />
+            <PrintButton model={model} />
+          </div>
+          <CaseBody route={route} />
+        </ModelContext.Provider>
+      ) : (
+        <main id="main" tabIndex={-1}>
+          {route.view === "inbox" && <InboxPage route={route} me={me} />}
+          {route.view === "search" && <Searching route={route} me={me} />}
+          {route.view === "content" && <ContentPage route={route} me={me} />}
+          {route.view === "data" && <DataPage />}
+          {route.view === "people" && <People me={me} />}
+          {route.view === "audit" && <AuditLog route={route} me={me} />}
+        </main>
+      )}
+    </>
   );
 }
 
@@ -136,26 +249,26 @@ function prepare(model: () => Model, paper: HTMLElement): void {
 /** How often to poll a server, in milliseconds. */
 const NEWS = 3000;
 
-/** Shows a server's case, and updates it as new ones arrive. */
+/** Shows a server's pages, and its case, which is another one when a hunt has ended. */
 async function watch(root: HTMLElement, paper: HTMLElement): Promise<void> {
   let shown = 0;
   let current: Model | null = null;
+  let me: Me | null = null;
   for (;;) {
     try {
+      me ??= await server.me();
       const now: Status = await status();
-      if (!now.case || now.stored.events === 0) {
-        render(<Waiting status={now} />, root);
-      } else if (now.case.number !== shown) {
+      if (now.case && now.stored.events > 0 && now.case.number !== shown) {
         const model = await Model.load(new ServedSource(now.case.number, now.case.parts));
         if (!current) prepare(() => current ?? model, paper);
         current = model;
         printed = await model.findings();
         shown = now.case.number;
-        render(<App key={shown} model={model} />, root);
       }
+      render(<ServerApp model={current} number={shown} now={now} me={me} />, root);
     } catch (error) {
       // The server may be restarting; keep showing the last case.
-      if (shown === 0) root.textContent = `The server cannot be reached: ${error instanceof Error ? error.message : String(error)}`;
+      if (!me || !root.firstElementChild) root.textContent = `The server cannot be reached: ${error instanceof Error ? error.message : String(error)}`;
     }
     await new Promise((resolve) => setTimeout(resolve, NEWS));
   }

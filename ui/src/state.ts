@@ -1,7 +1,13 @@
 import { useEffect, useState } from "preact/hooks";
 
-export const VIEWS = ["overview", "findings", "attack", "hosts", "accounts", "coverage", "silenced"] as const;
-export type View = (typeof VIEWS)[number];
+/** Views of a case. */
+export const CASE_VIEWS = ["overview", "findings", "attack", "hosts", "accounts", "coverage", "silenced"] as const;
+/** Pages that only a server has. */
+export const PAGES = ["inbox", "search", "content", "data", "people", "audit"] as const;
+export type CaseView = (typeof CASE_VIEWS)[number];
+export type ServerPage = (typeof PAGES)[number];
+export type View = CaseView | ServerPage;
+const VIEWS: readonly View[] = [...CASE_VIEWS, ...PAGES];
 
 /** The reader's location. It is in the URL after `#`, so that the browser's back button works and a place can be bookmarked. */
 export interface Route {

@@ -119,6 +119,35 @@ impl Query {
         self.searches.first()?.earliest()
     }
 
+    /// The beginning of the first search whose rows are still events ([`Search::events`]).
+    pub fn events(&self) -> Option<&str> {
+        self.searches.first()?.events()
+    }
+
+    /// Plans the first search over a catalog without running it, and returns likely mistakes in it.
+    ///
+    /// # Errors
+    /// What is wrong with it, pointing into its text.
+    pub fn plan_over(
+        &self,
+        catalog: &Arc<dyn Catalog>,
+        options: &RunOptions,
+    ) -> Result<Vec<Diagnostic>, RunError> {
+        let Some(search) = self.searches.first() else {
+            return Ok(Vec::new());
+        };
+        let engine = Engine::new(
+            Arc::clone(catalog),
+            Arc::clone(&self.knowledge),
+            EngineOptions {
+                now: options.now,
+                threads: 1,
+                memory: options.memory,
+            },
+        );
+        Ok(apart(|| engine.check(search))??)
+    }
+
     /// Runs the first search within bounds.
     ///
     /// # Errors

@@ -107,6 +107,14 @@ fn hash(password: &str, salt: &[u8]) -> Option<String> {
     Some(secret::hex(&out))
 }
 
+/// Whether somebody can administer the server.
+fn administered(all: &[User]) -> Result<(), AccountError> {
+    match all.iter().any(|one| one.role == Role::Admin) {
+        true => Ok(()),
+        false => Err(AccountError::Last),
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -171,11 +179,7 @@ impl Users {
         if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
             return Err(refused());
         }
-        if !(12..=1024).contains(&password.chars().count()) {
-            return Err(AccountError::Password);
-        }
-        let salt = secret::random::<16>()?;
-        let hash = self.hashed(password, &salt).ok_or(AccountError::Password)?;
+        let password = self.kept(password)?;
         self.users.change(|all| {
             if all.iter().any(|one| one.name == name) {
                 return Err(refused());
@@ -183,7 +187,7 @@ impl Users {
             all.push(User {
                 name: name.to_owned(),
                 role,
-                password: (secret::hex(&salt), hash),
+                password,
             });
             Ok(())
         })
@@ -197,6 +201,39 @@ impl Users {
         all
     }
 
+    /// Whether there is an account of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.users.all().iter().any(|one| one.name == name)
+    }
+
+    /// Gives an account another role, another password, or both. Another password ends its sessions.
+    ///
+    /// # Errors
+    /// If there is no such account, the password is not acceptable, nobody could administer the server any more, or the
+    /// file cannot be written.
+    pub fn change(
+        &self,
+        name: &str,
+        role: Option<Role>,
+        password: Option<&str>,
+    ) -> Result<(), AccountError> {
+        let password = password.map(|password| self.kept(password)).transpose()?;
+        let is_new = password.is_some();
+        self.users.change(|all| {
+            let one = all.iter_mut().find(|one| one.name == name);
+            let one = one.ok_or_else(|| AccountError::Unknown(name.chars().take(64).collect()))?;
+            one.role = role.unwrap_or(one.role);
+            if let Some(password) = password {
+                one.password = password;
+            }
+            administered(all)
+        })?;
+        if is_new {
+            self.end_all(name);
+        }
+        Ok(())
+    }
+
     /// Removes an account, which ends its sessions.
     ///
     /// # Errors
@@ -208,11 +245,25 @@ impl Users {
             if all.len() == before {
                 return Err(AccountError::Unknown(name.chars().take(64).collect()));
             }
-            match all.iter().any(|one| one.role == Role::Admin) {
-                true => Ok(()),
-                false => Err(AccountError::Last),
-            }
-        })
+            administered(all)
+        })?;
+        // An account made later under this name is somebody else's.
+        self.end_all(name);
+        Ok(())
+    }
+
+    fn end_all(&self, name: &str) {
+        lock(&self.sessions).retain(|_, one| one.user != name);
+    }
+
+    /// What is stored of a password.
+    fn kept(&self, password: &str) -> Result<(String, String), AccountError> {
+        if !(12..=1024).contains(&password.chars().count()) {
+            return Err(AccountError::Password);
+        }
+        let salt = secret::random::<16>()?;
+        let hash = self.hashed(password, &salt).ok_or(AccountError::Password)?;
+        Ok((secret::hex(&salt), hash))
     }
 
     fn hashed(&self, password: &str, salt: &[u8]) -> Option<String> {
@@ -361,6 +412,38 @@ mod tests {
         // The file contains nothing of the password or of sessions.
         let file = std::fs::read_to_string(folder.path().join("users.json")).unwrap();
         assert!(!file.contains(good) && !file.contains(&session));
+    }
+
+    #[test]
+    fn sessions_end_with_their_account_and_with_its_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Users::open(folder.path()).unwrap();
+        let (good, other) = ("correct horse battery", "staple horse battery");
+        accounts.add("ida", good, Role::Admin).unwrap();
+        accounts.add("ole", good, Role::Viewer).unwrap();
+        let session = |name: &str, password: &str| {
+            let user = accounts.check(name, password, "192.0.2.1").unwrap();
+            accounts.begin(&user).unwrap()
+        };
+        let (first, own) = (session("ole", good), session("ida", good));
+        accounts.change("ole", Some(Role::Analyst), None).unwrap();
+        assert_eq!(accounts.of_session(&first).unwrap().role, Role::Analyst);
+        accounts.change("ole", None, Some(other)).unwrap();
+        assert!(accounts.of_session(&first).is_none());
+        assert!(accounts.of_session(&own).is_some());
+        assert!(accounts.check("ole", good, "192.0.2.1").is_err());
+        let second = session("ole", other);
+        accounts.remove("ole").unwrap();
+        accounts.add("ole", good, Role::Admin).unwrap();
+        assert!(accounts.of_session(&second).is_none());
+
+        accounts.remove("ole").unwrap();
+        for (role, password) in [(Some(Role::Viewer), None), (None, Some("short"))] {
+            assert!(accounts.change("ida", role, password).is_err());
+        }
+        assert_eq!(accounts.of_session(&own).unwrap().role, Role::Admin);
+        assert!(matches!(accounts.remove("ida"), Err(AccountError::Last)));
+        assert!(accounts.of_session(&own).is_some());
     }
 
     #[test]

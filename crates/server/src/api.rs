@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::account::Role;
 use crate::shared::Server;
-use crate::{status, web};
+use crate::{health, inbox, language, people, status, web};
 
 /// Something that programs can ask.
 struct Endpoint {
@@ -83,7 +83,7 @@ const fn endpoint(
 }
 
 /// All endpoints.
-const ENDPOINTS: [Endpoint; 22] = {
+const ENDPOINTS: [Endpoint; 36] = {
     use Method::{Delete, Get, Patch, Post};
     use Role::{Admin, Analyst, Viewer};
     [
@@ -135,10 +135,74 @@ const ENDPOINTS: [Endpoint; 22] = {
         },
         endpoint(
             Get,
+            "/api/v1/me",
+            Viewer,
+            "Who asks, and what their searches may use.",
+            "Me",
+            |with| on(with, people::me),
+        ),
+        Endpoint {
+            body: Some("Passwords"),
+            ..endpoint(
+                Post,
+                "/api/v1/me/password",
+                Viewer,
+                "Changes one's own password, which ends all sessions of the account.",
+                "Error",
+                |with| on(with, people::change_password),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/health",
+            Viewer,
+            "Whether data comes: senders, the logs of each host, figures.",
+            "Health",
+            |with| on(with, health::health),
+        ),
+        Endpoint {
+            query: &[
+                (
+                    "unless",
+                    "string",
+                    "The tag of an earlier answer: there are no items if nothing has changed since.",
+                ),
+                ("most", "integer", "How many findings; 2,000 by default."),
+            ],
+            ..endpoint(
+                Get,
+                "/api/v1/inbox",
+                Viewer,
+                "Paths and notables, with what people decided about each.",
+                "Inbox",
+                |with| on(with, inbox::inbox),
+            )
+        },
+        Endpoint {
+            body: Some("Decision"),
+            ..endpoint(
+                Patch,
+                "/api/v1/inbox",
+                Analyst,
+                "Decides about things of the inbox, all or none; 409 if somebody else has decided meanwhile.",
+                "Decided",
+                |with| on(with, inbox::decide),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/inbox/{id}",
+            Viewer,
+            "One thing of the inbox, and its history.",
+            "InboxDetail",
+            |with| on(with, inbox::item),
+        ),
+        endpoint(
+            Get,
             "/api/v1/status",
             Viewer,
             "Figures.",
-            "Object",
+            "Figures",
             |with| on(with, web::status),
         ),
         endpoint(
@@ -188,6 +252,14 @@ const ENDPOINTS: [Endpoint; 22] = {
             )
         },
         endpoint(
+            Post,
+            "/api/v1/content/{id}/run",
+            Analyst,
+            "Runs a detection now, over the window that ends now. New findings are recorded as those of other runs are.",
+            "RanNow",
+            |with| on(with, web::run_content),
+        ),
+        endpoint(
             Get,
             "/api/v1/alerts",
             Viewer,
@@ -212,6 +284,33 @@ const ENDPOINTS: [Endpoint; 22] = {
                 "Runs a search and answers with its rows. It is cancelled if the client goes away.",
                 "Answer",
                 |with| on(with, web::search),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/search/language",
+            Analyst,
+            "What searches are written with.",
+            "Language",
+            |with| on(with, language::language),
+        ),
+        endpoint(
+            Get,
+            "/api/v1/search/fields",
+            Analyst,
+            "The fields and types of stored events.",
+            "KnownFields",
+            |with| on(with, language::fields),
+        ),
+        Endpoint {
+            body: Some("Draft"),
+            ..endpoint(
+                Post,
+                "/api/v1/search/check",
+                Analyst,
+                "What is wrong with a search, without running it.",
+                "Checked",
+                |with| on(with, language::check),
             )
         },
         endpoint(
@@ -281,7 +380,7 @@ const ENDPOINTS: [Endpoint; 22] = {
             Admin,
             "The accounts.",
             "Users",
-            |with| on(with, web::users),
+            |with| on(with, people::users),
         ),
         Endpoint {
             body: Some("NewUser"),
@@ -291,16 +390,55 @@ const ENDPOINTS: [Endpoint; 22] = {
                 Admin,
                 "Creates an account.",
                 "Error",
-                |with| on(with, web::add_user),
+                |with| on(with, people::add_user),
             )
         },
+        Endpoint {
+            body: Some("UserChange"),
+            ..endpoint(
+                Patch,
+                "/api/v1/users/{name}",
+                Admin,
+                "Changes an account's role, its password, or both. Another password ends its sessions.",
+                "Error",
+                |with| on(with, people::change_user),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/tokens",
+            Admin,
+            "The tokens of senders, without their secrets.",
+            "Tokens",
+            |with| on(with, people::tokens),
+        ),
+        Endpoint {
+            body: Some("NewToken"),
+            answer: (201, JSON, "MadeToken"),
+            ..endpoint(
+                Post,
+                "/api/v1/tokens",
+                Admin,
+                "Makes a token. Its secret is in the answer, and is not shown again.",
+                "MadeToken",
+                |with| on(with, people::add_token),
+            )
+        },
+        endpoint(
+            Delete,
+            "/api/v1/tokens/{name}",
+            Admin,
+            "Revokes a token.",
+            "Error",
+            |with| on(with, people::remove_token),
+        ),
         endpoint(
             Delete,
             "/api/v1/users/{name}",
             Admin,
             "Removes an account.",
             "Error",
-            |with| on(with, web::remove_user),
+            |with| on(with, people::remove_user),
         ),
         Endpoint {
             query: &[("most", "integer", "How many entries; 1,000 by default.")],
@@ -444,14 +582,58 @@ fn list(items: &Value) -> Value {
     json!({"type": "array", "items": items})
 }
 
-fn schemas() -> Value {
-    let text = json!({"type": "string"});
-    let number = json!({"type": "number"});
-    let count = json!({"type": "integer", "minimum": 0});
-    let is = json!({"type": "boolean"});
-    let time = json!({"type": "string", "format": "date-time"});
-    let or_null = |schema: &Value| json!({"anyOf": [schema, {"type": "null"}]});
-    let texts = list(&text);
+/// The parts that schemas are made of.
+struct Parts {
+    text: Value,
+    number: Value,
+    count: Value,
+    is: Value,
+    time: Value,
+    texts: Value,
+    role: Value,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let text = json!({"type": "string"});
+        Self {
+            number: json!({"type": "number"}),
+            count: json!({"type": "integer", "minimum": 0}),
+            is: json!({"type": "boolean"}),
+            time: json!({"type": "string", "format": "date-time"}),
+            texts: list(&text),
+            role: json!({"enum": ["viewer", "analyst", "admin"]}),
+            text,
+        }
+    }
+}
+
+fn or_null(schema: &Value) -> Value {
+    json!({"anyOf": [schema, {"type": "null"}]})
+}
+
+fn schemas() -> Map<String, Value> {
+    let parts = Parts::new();
+    let all = [
+        detections_and_searches(&parts),
+        writing(&parts),
+        people(&parts),
+        desk(&parts),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// The fields of an object.
+fn named(schemas: Value) -> Map<String, Value> {
+    match schemas {
+        Value::Object(all) => all,
+        _ => Map::new(),
+    }
+}
+
+fn detections_and_searches(parts: &Parts) -> Map<String, Value> {
+    #[rustfmt::skip]
+    let Parts { text, number, count, is, time, texts, .. } = parts;
     let schedule = object(&json!({"cron": text, "earliest": text, "latest": text, "changed": is}));
     let times = json!({
         "type": "object",
@@ -459,19 +641,18 @@ fn schemas() -> Value {
         "required": ["cron", "earliest", "latest"],
         "additionalProperties": false,
     });
-    let role = json!({"enum": ["viewer", "analyst", "admin"]});
-    json!({
+    named(json!({
         "Anything": {},
         "Object": {"type": "object"},
-        "Error": object(&json!({"error": or_null(&text)})),
+        "Error": object(&json!({"error": or_null(text)})),
         "Question": {
             "type": "object",
             "properties": {
                 "search": {"type": "string", "description": "In SPL."},
                 "earliest": {"type": "string", "description": "The start of the range of time, such as -24h@h."},
                 "latest": {"type": "string", "description": "Its end, such as now."},
-                "rows": or_null(&count),
-                "seconds": or_null(&count),
+                "rows": or_null(count),
+                "seconds": or_null(count),
             },
             "required": ["search"],
             "additionalProperties": false,
@@ -484,30 +665,34 @@ fn schemas() -> Value {
             "warnings": texts,
         })),
         "Job": object(&json!({
-            "id": text, "owner": text, "search": text, "earliest": or_null(&time), "latest": or_null(&time), "asked": time,
+            "id": text, "owner": text, "search": text, "earliest": or_null(time), "latest": or_null(time), "asked": time,
             "state": {"enum": ["queued", "running", "done", "failed"]},
-            "seconds": number, "rows": or_null(&count), "truncated": or_null(&is), "error": or_null(&text),
+            "seconds": number, "rows": or_null(count), "truncated": or_null(is), "error": or_null(text),
         })),
         "Jobs": object(&json!({"jobs": list(&reference("Job"))})),
         "Change": {
             "type": "object",
-            "properties": {"enabled": or_null(&is), "alert": or_null(&is), "schedule": or_null(&times)},
+            "properties": {"enabled": or_null(is), "alert": or_null(is), "schedule": or_null(&times)},
             "additionalProperties": false,
         },
         "Detection": object(&json!({
             "id": text, "name": text, "type": {"enum": ["TTP", "Anomaly", "Hunting", "Correlation"]},
             "language": {"enum": ["spl", "sigma"]}, "severity": text, "stories": texts, "techniques": texts, "description": text,
             "search": text, "enabled": is, "alert": is, "runs": {"enum": ["on arrival", "on schedule", "in hunts"]},
-            "schedule": or_null(&schedule), "next_run": or_null(&time), "last_run": or_null(&time), "last_tick": or_null(&time),
-            "last_seconds": or_null(&number), "run_count": count, "findings": count, "last_finding": or_null(&time),
-            "throttled": count, "missed": count, "error": or_null(&text),
+            "schedule": or_null(&schedule), "next_run": or_null(time), "last_run": or_null(time), "last_tick": or_null(time),
+            "last_seconds": or_null(number), "run_count": count, "findings": count, "last_finding": or_null(time),
+            "throttled": count, "missed": count, "error": or_null(text),
+            "recent": list(&object(&json!({
+                "time": or_null(time), "seconds": number, "findings": count, "error": or_null(text),
+            }))),
         })),
+        "RanNow": object(&json!({"found": count, "detection": reference("Detection")})),
         "Content": object(&json!({
-            "detections": list(&reference("Detection")), "problems": texts, "trouble": or_null(&text),
+            "detections": list(&reference("Detection")), "problems": texts, "trouble": or_null(text),
         })),
         "Finding": object(&json!({
             "id": text, "detection": object(&json!({"id": text, "name": text, "type": text})), "severity": text, "message": text,
-            "found": time, "first": or_null(&time), "last": or_null(&time),
+            "found": time, "first": or_null(time), "last": or_null(time),
             "risk_objects": list(&object(&json!({"type": text, "value": text, "score": count}))),
             "hosts": texts, "fields": {"type": "object"},
             "events": list(&object(&json!({
@@ -518,13 +703,222 @@ fn schemas() -> Value {
         "Findings": object(&json!({"findings": list(&reference("Finding"))})),
         "Alerts": object(&json!({"alerts": list(&object(&json!({
             "alert": object(&json!({"id": text, "kind": text, "title": text, "detail": {"type": "object"}, "time": time})),
-            "done": texts, "tries": count, "why": or_null(&text),
+            "done": texts, "tries": count, "why": or_null(text),
         })))})),
-        "Outputs": object(&json!({"outputs": list(&object(&json!({"output": text, "error": or_null(&text)})))})),
+        "Outputs": object(&json!({"outputs": list(&object(&json!({"output": text, "error": or_null(text)})))})),
+    }))
+}
+
+/// What helps to write searches.
+fn writing(parts: &Parts) -> Map<String, Value> {
+    #[rustfmt::skip]
+    let Parts { text, count, texts, .. } = parts;
+    named(json!({
+        "Language": object(&json!({
+            "commands": list(&object(&json!({
+                "name": text, "also": texts, "syntax": text, "meaning": text,
+                "options": list(&object(&json!({"name": text, "meaning": text}))),
+            }))),
+            "functions": list(&reference("Callable")),
+            "aggregations": list(&reference("Callable")),
+            "macros": list(&object(&json!({"name": text, "arguments": texts, "definition": text}))),
+            "lookups": texts,
+            "models": texts,
+        })),
+        "Callable": object(&json!({"name": text, "syntax": text, "meaning": text, "example": text})),
+        "KnownFields": object(&json!({
+            "fields": list(&object(&json!({"name": text, "events": count}))),
+            "types": list(&object(&json!({"channel": text, "event_id": count, "events": count}))),
+        })),
+        "Draft": object(&json!({"search": text})),
+        "Place": object(&json!({
+            "message": text, "note": or_null(text), "help": or_null(text), "line": count, "column": count,
+            "start": count, "end": count,
+        })),
+        "Checked": object(&json!({
+            "problems": list(&reference("Place")), "warnings": list(&reference("Place")), "events": or_null(text),
+            "commands": texts,
+        })),
+    }))
+}
+
+/// Accounts, tokens, and what people did.
+fn people(parts: &Parts) -> Map<String, Value> {
+    #[rustfmt::skip]
+    let Parts { text, count, is, time, texts, role, .. } = parts;
+    named(json!({
         "Users": object(&json!({"users": list(&object(&json!({"name": text, "role": role})))})),
         "NewUser": object(&json!({"name": text, "password": text, "role": role})),
         "Audit": object(&json!({"entries": list(&object(&json!({
             "time": time, "act": text, "user": text, "peer": text, "about": text,
         })))})),
-    })
+        "UserChange": {
+            "type": "object",
+            "properties": {"role": or_null(role), "password": or_null(text)},
+            "additionalProperties": false,
+        },
+        "Passwords": object(&json!({"old": text, "new": text})),
+        "Me": object(&json!({
+            "name": text, "role": role,
+            "limits": object(&json!({
+                "at_once": count, "rows": count, "bytes": count, "memory": count, "seconds": count,
+            })),
+        })),
+        "Token": object(&json!({
+            "name": text, "begins": text, "disabled": is, "acknowledges": is, "in_query": is, "indexes": texts,
+            "index": text, "source": text, "sourcetype": text, "made": or_null(time),
+        })),
+        "Tokens": object(&json!({"tokens": list(&reference("Token"))})),
+        "NewToken": {
+            "type": "object",
+            "properties": {
+                "name": text, "acknowledges": is, "in_query": is, "indexes": texts, "index": text, "source": text,
+                "sourcetype": text,
+            },
+            "required": ["name"],
+            "additionalProperties": false,
+        },
+        "MadeToken": object(&json!({"name": text, "token": text})),
+    }))
+}
+
+/// The inbox, and the health of the data.
+fn desk(parts: &Parts) -> Map<String, Value> {
+    #[rustfmt::skip]
+    let Parts { text, number, count, is, time, texts, .. } = parts;
+    named(json!({
+        "Health": object(&json!({
+            "now": time,
+            "senders": list(&object(&json!({
+                "name": text, "records": count, "skipped": count, "bytes": count, "problems": texts,
+                "more_problems": count, "last_request": or_null(time), "requests": count, "events": count,
+            }))),
+            "logs": list(&object(&json!({
+                "host": text, "channel": text, "first": or_null(time), "last": or_null(time), "records": count,
+                "cleared": list(time),
+            }))),
+            "more": count,
+            "status": reference("Figures"),
+        })),
+        "Figures": object(&json!({
+            "case": or_null(&object(&json!({
+                "number": count, "created": time, "seconds": number, "told": count, "findings": count, "parts": texts,
+            }))),
+            "schedules": or_null(&object(&json!({
+                "runs": count, "findings": count, "failing": count, "trouble": or_null(text),
+            }))),
+            "hunting": or_null(&object(&json!({"trouble": or_null(text)}))),
+            "stored": object(&json!({"events": count, "files": count, "bytes": count, "trouble": or_null(text)})),
+            "events": count, "requests": count, "log_bytes": count, "syncs": count, "sync_micros": count, "refused": count,
+            "repeated": count, "lost_messages": count, "waiting_bytes": count, "trouble": or_null(text),
+        })),
+        "Item": object(&json!({
+            "id": text, "kind": {"enum": ["path", "finding"]}, "title": text, "message": text, "severity": text,
+            "type": text, "detection": text, "techniques": texts, "hosts": texts, "accounts": texts, "score": number,
+            "found": or_null(time), "first": or_null(time), "last": or_null(time), "count": count,
+            "status": reference("Status"), "goes_on": is, "owner": text, "disposition": reference("Disposition"),
+            "version": count, "changed": or_null(time),
+        })),
+        "Status": {"enum": ["new", "in-progress", "closed"]},
+        "Disposition": {
+            "enum": ["undetermined", "true-positive", "benign-positive", "false-positive", "other"],
+        },
+        "Inbox": object(&json!({
+            "tag": text, "items": or_null(&list(&reference("Item"))), "total": or_null(count), "owners": or_null(texts),
+        })),
+        "Decided": object(&json!({"items": list(&reference("Item"))})),
+        "Decision": {
+            "type": "object",
+            "properties": {
+                "items": list(&object(&json!({"id": text, "version": count}))),
+                "status": or_null(&reference("Status")),
+                "owner": or_null(text),
+                "disposition": or_null(&reference("Disposition")),
+                "note": text,
+            },
+            "required": ["items"],
+            "additionalProperties": false,
+        },
+        "InboxDetail": object(&json!({
+            "item": reference("Item"),
+            "history": list(&object(&json!({
+                "time": or_null(time), "by": text, "status": or_null(&reference("Status")), "owner": or_null(text),
+                "disposition": or_null(&reference("Disposition")), "note": text,
+            }))),
+            "finding": or_null(&reference("Finding")),
+        })),
+    }))
+}
+
+/// The front end's types, `ui/src/data/api.ts`, are written from the schemas, which a test of the program compares with
+/// what the server answers. `CASE_TYPES=write cargo test --workspace --lib typescript` writes them.
+#[cfg(test)]
+mod typescript {
+    #![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
+
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    fn written(schema: &Value, indent: &str) -> String {
+        if let Some(name) = schema["$ref"].as_str() {
+            return name.rsplit('/').next().unwrap().to_owned();
+        }
+        if let Some(any) = schema["anyOf"].as_array() {
+            let any: Vec<String> = any.iter().map(|one| written(one, indent)).collect();
+            return any.join(" | ");
+        }
+        if let Some(values) = schema["enum"].as_array() {
+            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            return values.join(" | ");
+        }
+        match schema["type"].as_str() {
+            Some("string") => "string".to_owned(),
+            Some("integer" | "number") => "number".to_owned(),
+            Some("boolean") => "boolean".to_owned(),
+            Some("null") => "null".to_owned(),
+            Some("array") => format!("Array<{}>", written(&schema["items"], indent)),
+            Some("object") => match schema["properties"].as_object() {
+                Some(fields) => {
+                    let inner = format!("{indent}  ");
+                    let mut out = "{\n".to_owned();
+                    let required = schema["required"].as_array();
+                    for (name, field) in fields {
+                        let is_there =
+                            required.is_some_and(|all| all.iter().any(|one| one == name));
+                        let sign = if is_there { "" } else { "?" };
+                        if let Some(about) = field["description"].as_str() {
+                            writeln!(out, "{inner}/** {about} */").unwrap();
+                        }
+                        writeln!(out, "{inner}{name}{sign}: {};", written(field, &inner)).unwrap();
+                    }
+                    format!("{out}{indent}}}")
+                }
+                None => "Record<string, unknown>".to_owned(),
+            },
+            _ => "unknown".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_front_end_has_the_types_of_the_api() {
+        let mut page = "// What the server answers and is asked. Written from the schemas of crates/server/src/api.rs by its tests; do \
+            not edit.\n"
+            .to_owned();
+        for (name, schema) in &super::schemas() {
+            // Who answers with these says no more than that.
+            if !matches!(name.as_str(), "Anything" | "Object" | "Error") {
+                write!(page, "\nexport type {name} = {};\n", written(schema, "")).unwrap();
+            }
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/src/data/api.ts");
+        if std::env::var_os("CASE_TYPES").is_some_and(|value| value == "write") {
+            std::fs::write(&path, &page).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(&path).unwrap_or_default() == page,
+            "ui/src/data/api.ts is stale: run `CASE_TYPES=write cargo test --workspace --lib typescript` and commit it"
+        );
+    }
 }

@@ -34,8 +34,18 @@ pub enum Act {
     AddUser,
     /// Removed an account.
     RemoveUser,
+    /// Changed an account.
+    ChangeUser,
+    /// Made a token.
+    AddToken,
+    /// Revoked a token.
+    RemoveToken,
     /// Changed how a detection runs.
     ChangeContent,
+    /// Ran a detection by hand.
+    RunContent,
+    /// Decided about something in the inbox.
+    Decide,
 }
 
 impl Act {
@@ -49,7 +59,12 @@ impl Act {
             Self::TestAlert => "test-alert",
             Self::AddUser => "add-user",
             Self::RemoveUser => "remove-user",
+            Self::ChangeUser => "change-user",
+            Self::AddToken => "add-token",
+            Self::RemoveToken => "remove-token",
             Self::ChangeContent => "change-content",
+            Self::RunContent => "run-content",
+            Self::Decide => "decide",
         }
     }
 }

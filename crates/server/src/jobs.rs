@@ -265,24 +265,29 @@ impl Jobs {
         }
     }
 
+    /// What searches know: macros, lookups, data models, names of fields.
+    ///
+    /// # Errors
+    /// If content cannot be loaded. This may take a moment: call it where that harms nobody.
+    pub fn knowledge(&self) -> Result<Arc<Knowledge>, JobError> {
+        let mut known = lock(&self.knowledge);
+        match &*known {
+            Some((since, knowledge)) if since.elapsed() < FRESH => Ok(Arc::clone(knowledge)),
+            _ => {
+                let content = (self.content)().map_err(JobError::Content)?;
+                let knowledge = Arc::new(content.knowledge);
+                *known = Some((Instant::now(), Arc::clone(&knowledge)));
+                Ok(knowledge)
+            }
+        }
+    }
+
     /// Parses a search.
     ///
     /// # Errors
     /// If there is an error in it. This may take a moment: call it where that harms nobody.
     pub fn parse(&self, search: &str) -> Result<Query, JobError> {
-        let knowledge = {
-            let mut known = lock(&self.knowledge);
-            match &*known {
-                Some((since, knowledge)) if since.elapsed() < FRESH => Arc::clone(knowledge),
-                _ => {
-                    let content = (self.content)().map_err(JobError::Content)?;
-                    let knowledge = Arc::new(content.knowledge);
-                    *known = Some((Instant::now(), Arc::clone(&knowledge)));
-                    knowledge
-                }
-            }
-        };
-        Query::new(&[("search", search)], knowledge).map_err(|error| {
+        Query::new(&[("search", search)], self.knowledge()?).map_err(|error| {
             JobError::Search(match error {
                 RunError::Search(error) => error.render(false),
                 error => error.to_string(),

@@ -54,6 +54,18 @@ pub struct Kept {
     trouble: Arc<Mutex<Option<String>>>,
     /// Who follows the commits.
     follower: Arc<Mutex<Option<Arc<AtomicU64>>>>,
+    heard: Arc<Mutex<BTreeMap<String, Heard>>>,
+}
+
+/// What came from a sender since the start.
+#[derive(Debug, Clone, Default)]
+pub struct Heard {
+    /// When the last request came, in microseconds since 1970-01-01 UTC.
+    pub last: i64,
+    /// Number of requests.
+    pub requests: u64,
+    /// Number of events.
+    pub events: u64,
 }
 
 /// Bytes of events waiting for a commit.
@@ -114,6 +126,7 @@ impl Kept {
         let low = Arc::new(AtomicU64::new(low_water(&store)));
         let trouble = Arc::new(Mutex::new(None));
         let follower = Arc::default();
+        let heard = Arc::default();
         let (messages, received) = channel();
         let ahead = Arc::new(Ahead::default());
         let work = Work {
@@ -121,6 +134,7 @@ impl Kept {
             low: Arc::clone(&low),
             trouble: Arc::clone(&trouble),
             follower: Arc::clone(&follower),
+            heard: Arc::clone(&heard),
             ahead: Arc::clone(&ahead),
             readers: BTreeMap::new(),
             waiting: Vec::new(),
@@ -143,6 +157,7 @@ impl Kept {
             low,
             trouble,
             follower,
+            heard,
         };
         Ok((Arc::new(kept), tap, thread))
     }
@@ -187,6 +202,12 @@ impl Kept {
         *follower = Some(Arc::clone(seen));
     }
 
+    /// What came from each sender since the start, by the name of its events' source.
+    pub fn heard(&self) -> BTreeMap<String, Heard> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.clone()
+    }
+
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
@@ -214,6 +235,7 @@ struct Work {
     ahead: Arc<Ahead>,
     trouble: Arc<Mutex<Option<String>>>,
     follower: Arc<Mutex<Option<Arc<AtomicU64>>>>,
+    heard: Arc<Mutex<BTreeMap<String, Heard>>>,
     readers: BTreeMap<Sender, Deliveries>,
     /// What is not committed yet.
     waiting: Vec<Written>,
@@ -289,6 +311,7 @@ impl Work {
                 );
                 *trouble = None;
                 drop(trouble);
+                self.hear();
                 self.waiting.clear();
                 self.ahead.give_back(std::mem::take(&mut self.bytes));
                 self.low.store(next, Ordering::Release);
@@ -310,6 +333,21 @@ impl Work {
                 self.since = Some(Instant::now());
                 false
             }
+        }
+    }
+
+    /// Notes from whom the committed events came.
+    fn hear(&self) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        for Written { batch, .. } in &self.waiting {
+            let name = batch.sender.name();
+            if heard.len() >= MOST_SENDERS && !heard.contains_key(&name) {
+                continue;
+            }
+            let one = heard.entry(name).or_default();
+            one.last = one.last.max(batch.received);
+            one.requests += 1;
+            one.events += batch.events.len() as u64;
         }
     }
 

@@ -38,6 +38,7 @@ use crate::shared::Server;
 use crate::splunk;
 use crate::syslog;
 use crate::token::{Token, TokenError, Tokens};
+use crate::triage::Triage;
 use crate::wal::{Disk, SEGMENT_BYTES, Wal, WalError};
 use crate::watch::{Hunting, Knows, Watch};
 use crate::web;
@@ -338,6 +339,7 @@ async fn serve(
     let saved = SavedSearches::open(&data.folder).map_err(TokenError::from)?;
     let saved = Arc::new(saved);
     let settings = Arc::new(Settings::open(&data.folder).map_err(TokenError::from)?);
+    let triage = Triage::open(&data.folder).map_err(TokenError::from)?;
     let watch = match &config.hunting {
         Some(hunting) => {
             let watch = Watch::start(
@@ -386,6 +388,8 @@ async fn serve(
         watch,
         schedules,
         alerts,
+        triage,
+        started: jiff::Timestamp::now().as_microsecond(),
         jobs,
         saved,
         limits: Arc::clone(&limits),

@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::saved::SavedSearches;
 use crate::schedule::Schedules;
 use crate::token::Tokens;
+use crate::triage::Triage;
 use crate::watch::Watch;
 
 /// A running server, as handlers see it.
@@ -44,6 +45,10 @@ pub struct Server {
     pub schedules: Option<Schedules>,
     /// Alerts for people who are not looking.
     pub alerts: Arc<Alerts>,
+    /// What people decided about what was found.
+    pub triage: Triage,
+    /// When it started, in microseconds since 1970-01-01 UTC.
+    pub started: i64,
     /// Searches.
     pub jobs: Arc<Jobs>,
     /// Searches that people saved.

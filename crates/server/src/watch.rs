@@ -4,6 +4,7 @@
 //! A hunt numbers its paths by rank, and the next hunt numbers them differently. Here a path has a lasting name: a path
 //! that shares a movement with one reported before is that path, grown.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crabwalk_case::dossier::Asked;
-use crabwalk_case::{Case, HopInfo, Input, Report, Tool};
+use crabwalk_case::{Case, HopInfo, Input, PathInfo, Report, Tool};
 use crabwalk_detect::{Content, RunOptions};
 use crabwalk_events::Catalog;
 use crabwalk_hunt::{Hunt, HuntOptions};
@@ -50,6 +51,78 @@ pub struct LastHunt {
     pub findings: usize,
     /// The case in parts as the front end reads them, gzipped JSON.
     pub parts: Vec<(String, Vec<u8>)>,
+    /// The paths that are told.
+    pub paths: Vec<ToldPath>,
+}
+
+/// A path that is told, for the inbox.
+pub struct ToldPath {
+    /// Its lasting name.
+    pub id: String,
+    /// Its route: `A → B → C`.
+    pub way: String,
+    /// What makes its score.
+    pub why: Vec<String>,
+    /// Higher scores deserve attention first.
+    pub score: f64,
+    /// ATT&CK techniques of its hops.
+    pub techniques: Vec<String>,
+    /// Names of the hosts that it touches.
+    pub hosts: Vec<String>,
+    /// Names of the accounts that it uses.
+    pub accounts: Vec<String>,
+    /// Its first act, in microseconds since 1970-01-01 UTC.
+    pub first: Option<i64>,
+    /// Its last act.
+    pub last: Option<i64>,
+    /// Number of its hops.
+    pub hops: usize,
+}
+
+impl ToldPath {
+    fn of(path: &PathInfo, case: &Case) -> Self {
+        let hops: Vec<&HopInfo> = (case.hops.iter())
+            .filter(|hop| path.hops.contains(&hop.id))
+            .collect();
+        let hosts = hops
+            .iter()
+            .flat_map(|hop| [hop.src.as_ref(), Some(&hop.dst)]);
+        let hosts: BTreeSet<&String> = hosts.flatten().collect();
+        let accounts: BTreeSet<&String> =
+            hops.iter().filter_map(|hop| hop.account.as_ref()).collect();
+        let name_of_host = |id: &String| {
+            let known = case.hosts.iter().find(|host| host.id == *id);
+            known.map_or_else(|| id.clone(), |host| host.name.clone())
+        };
+        let name_of_account = |id: &String| {
+            let known = case.accounts.iter().find(|account| account.id == *id);
+            known.map_or_else(|| id.clone(), |account| account.name.clone())
+        };
+        let techniques: BTreeSet<&String> = hops.iter().flat_map(|hop| &hop.techniques).collect();
+        Self {
+            id: path.id.clone(),
+            way: path.way.clone(),
+            why: path.why.clone(),
+            score: path.score,
+            techniques: techniques.into_iter().cloned().collect(),
+            hosts: hosts.into_iter().map(name_of_host).collect(),
+            accounts: accounts.into_iter().map(name_of_account).collect(),
+            first: hops
+                .iter()
+                .filter_map(|hop| micros(hop.first.as_ref()))
+                .min(),
+            last: hops
+                .iter()
+                .filter_map(|hop| micros(hop.last.as_ref()))
+                .max(),
+            hops: hops.len(),
+        }
+    }
+}
+
+fn micros(time: Option<&String>) -> Option<i64> {
+    let time = time?.parse::<jiff::Timestamp>().ok()?;
+    Some(time.as_microsecond())
 }
 
 /// A path that was told.
@@ -76,15 +149,11 @@ const MOST_TOLD: usize = 5_000;
 
 impl Key {
     fn of(hop: &HopInfo) -> Self {
-        let first = hop
-            .first
-            .as_deref()
-            .and_then(|text| text.parse::<jiff::Timestamp>().ok());
         Self {
             src: hop.src.clone().unwrap_or_default(),
             dst: hop.dst.clone(),
             used: hop.used.clone().unwrap_or_default(),
-            first: first.map_or(0, jiff::Timestamp::as_microsecond),
+            first: micros(hop.first.as_ref()).unwrap_or(0),
         }
     }
 
@@ -290,6 +359,9 @@ impl Hunter {
                 .filter(|one| one.suppressed.is_none())
                 .count(),
             parts,
+            paths: (case.paths.iter().filter(|path| path.told))
+                .map(|path| ToldPath::of(path, &case))
+                .collect(),
         };
         tracing::info!(
             seconds = concluded.seconds,
@@ -334,8 +406,7 @@ impl Hunter {
             changed |= grown;
             let last = hops
                 .iter()
-                .filter_map(|hop| hop.last.as_deref()?.parse::<jiff::Timestamp>().ok())
-                .map(jiff::Timestamp::as_microsecond)
+                .filter_map(|hop| micros(hop.last.as_ref()))
                 .max();
             if grown && self.alerts.is_recent(last, None) {
                 let kind = if before.is_some() {
@@ -352,7 +423,7 @@ impl Hunter {
                         "way": path.way,
                         "score": path.score,
                         "why": path.why,
-                        "techniques": hops.iter().flat_map(|hop| &hop.techniques).collect::<std::collections::BTreeSet<_>>(),
+                        "techniques": hops.iter().flat_map(|hop| &hop.techniques).collect::<BTreeSet<_>>(),
                         "first": hops.iter().filter_map(|hop| hop.first.as_ref()).min(),
                         "last": hops.iter().filter_map(|hop| hop.last.as_ref()).max(),
                     }),

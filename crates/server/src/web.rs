@@ -76,7 +76,8 @@ pub fn said(status: StatusCode, body: &Value) -> Response {
     page(status, "application/json", body.to_string())
 }
 
-fn wrong(status: StatusCode, why: &str) -> Response {
+/// An error as the answer of an API.
+pub fn wrong(status: StatusCode, why: &str) -> Response {
     said(status, &json!({"error": why}))
 }
 
@@ -187,7 +188,7 @@ pub fn note_refused(server: &Server, checked: &Result<User, AccountError>, name:
 }
 
 /// Admits an API request if its user has the role.
-async fn allowed(server: &Arc<Server>, parts: &Parts, role: Role) -> Result<User, Response> {
+pub async fn allowed(server: &Arc<Server>, parts: &Parts, role: Role) -> Result<User, Response> {
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
     let by_cookie = session_of(parts).is_some();
     if !is_safe
@@ -211,7 +212,7 @@ async fn allowed(server: &Arc<Server>, parts: &Parts, role: Role) -> Result<User
 }
 
 /// A small body, if it arrives in time.
-async fn small(server: &Server, body: Body) -> Option<Bytes> {
+pub async fn small(server: &Server, body: Body) -> Option<Bytes> {
     let read = to_bytes(body, QUESTION);
     timeout(server.limits.patience, read).await.ok()?.ok()
 }
@@ -238,7 +239,8 @@ async fn form(
     }
 }
 
-fn field<'f>(form: &'f [(String, String)], name: &str) -> &'f str {
+/// The value of a parameter; empty if there is none.
+pub fn field<'f>(form: &'f [(String, String)], name: &str) -> &'f str {
     let found = form.iter().find(|(own, _)| own == name);
     found.map_or("", |(_, value)| value.as_str())
 }
@@ -486,16 +488,46 @@ pub async fn change_content(State(server): State<Arc<Server>>, request: Request)
             note(&server, &parts, &admin, Act::ChangeContent, &about);
             said(StatusCode::OK, &detection)
         }
-        Ok(Some(Err(error))) => {
-            let status = match error {
-                ChangeError::Unknown(_) => StatusCode::NOT_FOUND,
-                ChangeError::Schedule(_) => StatusCode::BAD_REQUEST,
-                ChangeError::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            };
-            wrong(status, &error.to_string())
-        }
+        Ok(Some(Err(error))) => unchanged(&error),
         Ok(None) | Err(_) => wrong(StatusCode::INTERNAL_SERVER_ERROR, "try again"),
     }
+}
+
+/// Runs a detection now.
+pub async fn run_content(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let user = match allowed(&server, &parts, Role::Analyst).await {
+        Ok(user) => user,
+        Err(response) => return response,
+    };
+    if server.schedules.is_none() {
+        return without_schedules();
+    }
+    let id = decoded(parts.uri.path().rsplit('/').nth(1).unwrap_or_default());
+    note(&server, &parts, &user, Act::RunContent, &id);
+    let shared = Arc::clone(&server);
+    let ran = tokio::task::spawn_blocking(move || {
+        let schedules = shared.schedules.as_ref()?;
+        Some(schedules.run_now(&id))
+    });
+    match ran.await {
+        Ok(Some(Ok((found, detection)))) => said(
+            StatusCode::OK,
+            &json!({"found": found, "detection": detection}),
+        ),
+        Ok(Some(Err(error))) => unchanged(&error),
+        Ok(None) | Err(_) => wrong(StatusCode::INTERNAL_SERVER_ERROR, "try again"),
+    }
+}
+
+fn unchanged(error: &ChangeError) -> Response {
+    let status = match error {
+        ChangeError::Unknown(_) => StatusCode::NOT_FOUND,
+        ChangeError::Schedule(_) => StatusCode::BAD_REQUEST,
+        ChangeError::Off => StatusCode::CONFLICT,
+        ChangeError::Run(_) | ChangeError::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    wrong(status, &error.to_string())
 }
 
 /// What detections found that run by themselves, newest first: `?detection=` names one, `?after=` is a time, `?most=` the
@@ -542,7 +574,8 @@ pub async fn test_alerts(State(server): State<Arc<Server>>, request: Request) ->
     said(StatusCode::OK, &json!({ "outputs": told }))
 }
 
-fn note(server: &Server, parts: &Parts, user: &User, act: Act, about: &str) {
+/// Notes what a user did.
+pub fn note(server: &Server, parts: &Parts, user: &User, act: Act, about: &str) {
     let peer = Peer::of(&parts.extensions);
     server.audit.note(act, &user.name, &peer, about);
 }
@@ -557,99 +590,6 @@ pub async fn metrics(State(server): State<Arc<Server>>, request: Request) -> Res
             crate::status::metrics(&server),
         ),
         Err(response) => response,
-    }
-}
-
-/// The accounts.
-pub async fn users(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    if let Err(response) = allowed(&server, &parts, Role::Admin).await {
-        return response;
-    }
-    let all: Vec<Value> = (server.accounts.all().into_iter())
-        .map(|(name, role)| json!({"name": name, "role": role}))
-        .collect();
-    said(StatusCode::OK, &json!({ "users": all }))
-}
-
-/// Creates an account: `{"name": "…", "password": "…", "role": "viewer"}`.
-pub async fn add_user(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let admin = match allowed(&server, &parts, Role::Admin).await {
-        Ok(user) => user,
-        Err(response) => return response,
-    };
-    #[derive(serde::Deserialize)]
-    struct New {
-        name: String,
-        password: String,
-        role: Role,
-    }
-    let new: New = match small(&server, body)
-        .await
-        .map(|bytes| serde_json::from_slice(&bytes))
-    {
-        Some(Ok(new)) => new,
-        // The error might quote the password.
-        _ => {
-            return wrong(
-                StatusCode::BAD_REQUEST,
-                "expected name, password and role (viewer, analyst, admin)",
-            );
-        }
-    };
-    let shared = Arc::clone(&server);
-    let about = format!("{} ({:?})", new.name, new.role);
-    let made = tokio::task::spawn_blocking(move || {
-        shared.accounts.add(&new.name, &new.password, new.role)
-    });
-    changed(
-        &server,
-        &parts,
-        &admin,
-        Act::AddUser,
-        &about,
-        made.await.ok(),
-    )
-}
-
-/// Removes an account.
-pub async fn remove_user(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    let admin = match allowed(&server, &parts, Role::Admin).await {
-        Ok(user) => user,
-        Err(response) => return response,
-    };
-    let name = decoded(parts.uri.path().rsplit('/').next().unwrap_or_default());
-    let shared = Arc::clone(&server);
-    let about = name.clone();
-    let gone = tokio::task::spawn_blocking(move || shared.accounts.remove(&name));
-    changed(
-        &server,
-        &parts,
-        &admin,
-        Act::RemoveUser,
-        &about,
-        gone.await.ok(),
-    )
-}
-
-/// The answer to a change of accounts; `None` if it broke off.
-fn changed(
-    server: &Server,
-    parts: &Parts,
-    admin: &User,
-    act: Act,
-    about: &str,
-    done: Option<Result<(), AccountError>>,
-) -> Response {
-    match done {
-        Some(Ok(())) => {
-            note(server, parts, admin, act, about);
-            said(StatusCode::OK, &json!({"error": null}))
-        }
-        Some(Err(error)) => wrong(StatusCode::BAD_REQUEST, &error.to_string()),
-        None => wrong(StatusCode::INTERNAL_SERVER_ERROR, "try again"),
     }
 }
 

@@ -131,6 +131,19 @@ impl Search {
         earliest(clause?)
     }
 
+    /// The beginning of the text whose rows are still events: up to the command that makes other rows of them or chooses
+    /// their columns, such as `stats` or `table`. `None` if the search does not begin with events.
+    pub fn events(&self) -> Option<&str> {
+        let commands = &self.pipeline.commands;
+        let first = commands.first()?;
+        first.kind.of::<commands::Search>()?;
+        let end = commands.iter().skip(1).find(|one| !one.kind.passes_rows());
+        let end = end.map_or(self.text.len(), |one| one.span.start as usize);
+        let text = self.text.get(..end)?.trim_end();
+        let text = text.strip_suffix('|').unwrap_or(text).trim_end();
+        (!text.is_empty()).then_some(text)
+    }
+
     /// Whether each of its rows follows from one event, or from events that agree in the fields of the row, whatever
     /// else was logged and however much: then a search over part of the events gives the rows of that part, and a rule
     /// need not wait for a window of time to end.

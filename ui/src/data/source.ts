@@ -1,3 +1,4 @@
+import type { Figures } from "./api";
 import type { Core, Dossiers, EventColumns, Fields, Finding, RecordChunk } from "./types";
 
 /** Where a case comes from: the parts of a report, or a server. */
@@ -91,14 +92,7 @@ export class EmbeddedSource extends Parts {
 }
 
 /** A server's status, and that of its last hunt. */
-export interface Status {
-  events: number;
-  stored: { events: number };
-  case: { number: number; created: string; told: number; findings: number; parts: string[] } | null;
-  /** Null if it only stores and searches. */
-  hunting: { trouble: string | null } | null;
-  trouble: string | null;
-}
+export type Status = Figures;
 
 async function fetched<T>(path: string): Promise<T> {
   const response = await fetch(path, { headers: { accept: "application/json" }, credentials: "same-origin" });

@@ -34,11 +34,8 @@ export function Waiting({ status }: { status: Status }) {
         </dl>
       )}
       <p>
-        The server printed the token when it first started; <code>crabwalk serve token add NAME</code> creates another.
+        The server printed the token when it first started; <a href="#/people">Users</a> makes another, as does <code>crabwalk serve token add NAME</code>.
       </p>
-      <form method="post" action="/logout">
-        <button type="submit">Log out</button>
-      </form>
     </main>
   );
 }

@@ -10,7 +10,9 @@
 #![cfg(unix)]
 
 mod config;
+mod inbox;
 mod openapi;
+mod people;
 mod schedules;
 mod searches;
 mod served;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::schedules::detection;
-use crate::served::{Served, folder};
+use crate::served::{PASSWORD, Served, folder};
 
 /// What in a value is not as its schema says.
 fn wrong(document: &Value, schema: &Value, value: &Value, place: &str, all: &mut Vec<String>) {
@@ -125,7 +125,18 @@ fn the_document_describes_what_the_server_answers() {
         assert!(std::time::Instant::now() < until);
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
+    let found = findings()["findings"][0]["id"].as_str().unwrap().to_owned();
+    let decision =
+        json!({"items": [{"id": found, "version": 0}], "status": "in-progress", "note": "x"});
     let bodies: BTreeMap<&str, String> = BTreeMap::from([
+        ("Decision", decision.to_string()),
+        ("Draft", question.to_owned()),
+        ("NewToken", r#"{"name": "other"}"#.to_owned()),
+        (
+            "Passwords",
+            json!({"old": PASSWORD, "new": PASSWORD}).to_string(),
+        ),
+        ("UserChange", r#"{"role": "analyst"}"#.to_owned()),
         ("Question", question.to_owned()),
         ("Change", r#"{"enabled": true}"#.to_owned()),
         ("NewUser", user("other", "viewer")),
@@ -139,7 +150,14 @@ fn the_document_describes_what_the_server_answers() {
                     continue;
                 }
                 let place = path
-                    .replace("{id}", if path.contains("jobs") { &job } else { "one" })
+                    .replace(
+                        "{id}",
+                        match path {
+                            path if path.contains("jobs") => &job,
+                            path if path.contains("inbox") => &found,
+                            _ => "one",
+                        },
+                    )
                     .replace("{name}", "other");
                 let method = method.to_uppercase();
                 let reference =
@@ -197,7 +215,7 @@ fn the_document_describes_what_the_server_answers() {
             }
         }
     }
-    assert!(told >= 20, "{told}");
+    assert!(told >= 34, "{told}");
 }
 
 /// The pages for people name no path that is not there.

@@ -20,7 +20,7 @@ pub fn detection(folder: &Path, id: &str, kind: &str, search: &str, more: &str) 
     fs::write(folder.join(format!("rules/{id}.yml")), text).unwrap();
 }
 
-fn event(at: Timestamp, id: u32, record: u64, host: &str, data: &[(&str, &str)]) -> String {
+pub fn event(at: Timestamp, id: u32, record: u64, host: &str, data: &[(&str, &str)]) -> String {
     let mut event = json!({"EventTime": at.strftime("%F %T").to_string(), "Hostname": host, "Channel": "Security",
         "EventID": id, "RecordNumber": record});
     for (name, value) in data {
@@ -33,7 +33,7 @@ fn failed_logon(at: Timestamp, record: u64, host: &str) -> String {
     event(at, 4625, record, host, &[("TargetUserName", "ann")])
 }
 
-const ONLY_OURS: [&str; 6] = [
+pub const ONLY_OURS: [&str; 6] = [
     "--no-builtin",
     "--content",
     "rules",
@@ -57,13 +57,13 @@ fn content(served: &Served) -> BTreeMap<String, Value> {
     }
 }
 
-fn findings(served: &Served, query: &str) -> Vec<Value> {
+pub fn findings(served: &Served, query: &str) -> Vec<Value> {
     let answer = served.api("GET", &format!("/api/v1/findings{query}"), "");
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["findings"].as_array().unwrap().clone()
 }
 
-fn until(what: &str, is: impl Fn() -> bool) {
+pub fn until(what: &str, is: impl Fn() -> bool) {
     let until = Instant::now() + Duration::from_secs(60);
     while !is() {
         assert!(Instant::now() < until, "{what}");

@@ -4,17 +4,20 @@
 //! a crash a run that left no line is made again, and one that did is not.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::appended::Appended;
 
 /// Maximum number of findings to remember.
 const MOST_FINDINGS: usize = 10_000;
 /// Size in bytes at which the file is rewritten with what is still remembered.
 const MOST_BYTES: u64 = 64 << 20;
+/// Maximum number of runs of a detection to remember.
+const MOST_RUNS: usize = 10;
 
 /// A finding of a scheduled detection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,6 +123,22 @@ pub struct Progress {
     pub missed: u64,
     /// Why the last run failed, if it did.
     pub error: Option<String>,
+    /// The last runs, oldest first. Of runs for new events, those that found something or failed.
+    #[serde(default)]
+    pub recent: VecDeque<Past>,
+}
+
+/// A run of a detection that is over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// When it ended.
+    pub at: i64,
+    /// Its duration in seconds, with the other detections of the run.
+    pub seconds: f64,
+    /// Number of new findings.
+    pub findings: u64,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
 }
 
 /// What follows from all runs.
@@ -150,7 +169,7 @@ impl State {
         self.runs += 1;
         self.arrived = run.arrived.or(self.arrived);
         for (id, ran) in run.detections {
-            let one = self.detections.entry(id).or_default();
+            let one = self.detections.entry(id.clone()).or_default();
             if ran.begins {
                 one.tick = one.tick.max(Some(run.at));
                 continue;
@@ -161,7 +180,17 @@ impl State {
             one.runs += 1;
             one.throttled += ran.throttled;
             one.missed += ran.missed;
-            one.error = ran.error;
+            one.error.clone_from(&ran.error);
+            let found = run.findings.iter().filter(|found| found.detection == id);
+            one.recent.push_back(Past {
+                at: run.at,
+                seconds: run.seconds,
+                findings: found.count() as u64,
+                error: ran.error,
+            });
+            if one.recent.len() > MOST_RUNS {
+                one.recent.pop_front();
+            }
         }
         for finding in run.findings {
             if !self.ids.insert(finding.id.clone()) {
@@ -196,22 +225,9 @@ enum Line {
 
 /// The file and what it says.
 pub struct Journal {
-    path: PathBuf,
-    file: File,
-    bytes: u64,
+    file: Appended,
     /// What follows from the file.
     pub state: State,
-}
-
-fn open(path: &Path, empty: bool) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(empty);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path)
 }
 
 impl Journal {
@@ -220,39 +236,15 @@ impl Journal {
     /// # Errors
     /// If it cannot be read, or a line before the last one is damaged.
     pub fn open(data: &Path) -> io::Result<Self> {
-        let path = data.join("findings.jsonl");
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
         let mut state = State::default();
-        let mut good = 0;
-        for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
-            if !line.ends_with(b"\n") {
-                break;
+        let file = Appended::open(&data.join("findings.jsonl"), |line| match line {
+            Line::Run(run) => state.apply(run),
+            Line::State(whole) => {
+                state = *whole;
+                state.ids = state.findings.iter().map(|one| one.id.clone()).collect();
             }
-            match serde_json::from_slice(line) {
-                Ok(Line::Run(run)) => state.apply(run),
-                Ok(Line::State(whole)) => {
-                    state = *whole;
-                    state.ids = state.findings.iter().map(|one| one.id.clone()).collect();
-                }
-                Err(error) => {
-                    let why = format!("line {number}: {error}; move the file away to begin anew");
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-                }
-            }
-            good += line.len() as u64;
-        }
-        let file = open(&path, false)?;
-        file.set_len(good)?;
-        Ok(Self {
-            path,
-            file,
-            bytes: good,
-            state,
-        })
+        })?;
+        Ok(Self { file, state })
     }
 
     /// Records a run. It is on disk when this returns.
@@ -260,47 +252,26 @@ impl Journal {
     /// # Errors
     /// If it cannot be written. Then it counts as not made.
     pub fn append(&mut self, run: Run) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&Line::Run(run.clone()))?;
-        line.push(b'\n');
-        // What an earlier failure left there is not part of the file.
-        self.file.set_len(self.bytes)?;
-        io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.bytes))?;
-        self.file.write_all(&line)?;
-        self.file.sync_data()?;
-        self.bytes += line.len() as u64;
+        self.file.append(&Line::Run(run.clone()))?;
         self.state.apply(run);
-        if self.bytes > MOST_BYTES
-            && let Err(error) = self.shorten()
-        {
-            tracing::warn!(path = %self.path.display(), %error, "the file could not be rewritten; it grows");
+        if self.file.bytes() > MOST_BYTES {
+            self.shorten();
         }
         Ok(())
     }
 
     /// Rewrites the file with what is still remembered.
-    fn shorten(&mut self) -> io::Result<()> {
-        let part = self.path.with_extension("part");
-        let mut line = serde_json::to_vec(&Line::State(Box::new(self.state.clone())))?;
-        line.push(b'\n');
-        let mut file = open(&part, true)?;
-        file.write_all(&line)?;
-        file.sync_all()?;
-        fs::rename(&part, &self.path)?;
-        if let Some(folder) = self.path.parent() {
-            #[cfg(unix)]
-            File::open(folder)?.sync_all()?;
-            #[cfg(not(unix))]
-            let _ = folder;
-        }
-        self.file = file;
-        self.bytes = line.len() as u64;
-        Ok(())
+    fn shorten(&mut self) {
+        self.file
+            .replace(&Line::State(Box::new(self.state.clone())));
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
+
+    use std::fs;
 
     use super::*;
 
@@ -367,7 +338,7 @@ mod tests {
         for at in 0..20 {
             journal.append(run(at, &[&format!("f{at}")])).unwrap();
         }
-        journal.shorten().unwrap();
+        journal.shorten();
         journal.append(run(30, &["f3", "last"])).unwrap();
         let again = Journal::open(folder.path()).unwrap();
         assert_eq!(again.state, journal.state);

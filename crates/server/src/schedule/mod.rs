@@ -44,7 +44,10 @@ const AGAIN: Duration = Duration::from_secs(5);
 const ALIKE_MICROS: i64 = 3600 * 1_000_000;
 /// Unless somebody sets another limit, no alert is raised about events that are older than this when they are found:
 /// somebody is reading old logs in.
-const ALERT_MICROS: i64 = 24 * 3600 * 1_000_000;
+const ALERT_MICROS: i64 = DAY_MICROS;
+const DAY_MICROS: i64 = 24 * 3600 * 1_000_000;
+/// Types of detections whose findings are to be looked at one by one.
+const NOTABLE: [&str; 2] = ["TTP", "Correlation"];
 /// Events of a finding that are recorded.
 const MOST_EVENTS: usize = 10;
 
@@ -113,6 +116,12 @@ pub enum ChangeError {
     /// A schedule.
     #[error("{0}")]
     Schedule(String),
+    /// It is switched off.
+    #[error("the detection is switched off; switch it on first")]
+    Off,
+    /// Its run failed.
+    #[error("{0}")]
+    Run(String),
     /// The file.
     #[error(transparent)]
     File(#[from] ListError),
@@ -324,6 +333,76 @@ impl Schedules {
             .collect()
     }
 
+    /// The latest findings that are to be looked at, newest first, each with the ATT&CK techniques of its detection.
+    pub fn notables(&self) -> Vec<(Recorded, Vec<String>)> {
+        let plan = Arc::clone(&lock(&self.shared.plan));
+        let techniques: BTreeMap<&str, &Vec<String>> = (plan.all.iter())
+            .map(|one| (one.detection.id.as_str(), &one.detection.techniques))
+            .collect();
+        let journal = lock(&self.shared.journal);
+        let newest = journal.state.findings.iter().rev();
+        newest
+            .filter(|one| NOTABLE.contains(&one.kind.as_str()))
+            .map(|one| {
+                let own = techniques.get(one.detection.as_str()).copied().cloned();
+                (one.clone(), own.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// Number of runs so far.
+    pub fn runs(&self) -> u64 {
+        lock(&self.shared.journal).state.runs
+    }
+
+    /// A finding, by its id.
+    pub fn finding(&self, id: &str) -> Option<Value> {
+        let journal = lock(&self.shared.journal);
+        let mut all = journal.state.findings.iter();
+        all.find(|one| one.id == id).map(shown)
+    }
+
+    /// Runs a detection now: over the window that ends now by its schedule, or over the last day if it has none. Returns
+    /// the number of new findings, and the detection as it is then.
+    ///
+    /// # Errors
+    /// If there is no such detection, it is switched off, or it cannot run.
+    pub fn run_now(&self, id: &str) -> Result<(u64, Value), ChangeError> {
+        let shared = &self.shared;
+        let plan = Arc::clone(&lock(&shared.plan));
+        let unknown = || ChangeError::Unknown(id.chars().take(200).collect());
+        let one = plan.find(id).ok_or_else(unknown)?;
+        if !one.setting.enabled {
+            return Err(ChangeError::Off);
+        }
+        let now = now();
+        let (start, end) = match &one.timing {
+            Timing::Scheduled { schedule, lookback } => {
+                let (start, end) = schedule.window(now);
+                (start.saturating_sub(*lookback), end)
+            }
+            Timing::Arrival | Timing::Hunts => (now - DAY_MICROS, now),
+        };
+        let due = Due {
+            detections: BTreeMap::from([(id.to_owned(), 0)]),
+        };
+        let before = self.progress(id).findings;
+        guarded(|| shared.run_window(None, now, start, end, &due)).map_err(ChangeError::Run)?;
+        let progress = self.progress(id);
+        let found = progress.findings.saturating_sub(before);
+        Ok((found, described(one, &progress)))
+    }
+
+    fn progress(&self, id: &str) -> Progress {
+        let journal = lock(&self.shared.journal);
+        journal
+            .state
+            .detections
+            .get(id)
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// Loads content and saved searches anew.
     pub fn reload(&self) {
         self.shared.load();
@@ -414,6 +493,9 @@ fn described(one: &Planned, progress: &Progress) -> Value {
         "throttled": progress.throttled,
         "missed": progress.missed,
         "error": progress.error,
+        "recent": progress.recent.iter().rev().map(|one| json!({
+            "time": time(one.at), "seconds": one.seconds, "findings": one.findings, "error": one.error,
+        })).collect::<Vec<_>>(),
     })
 }
 
@@ -546,7 +628,8 @@ impl Shared {
                 if self.stopped() {
                     return;
                 }
-                if let Err(error) = guarded(|| self.run_window(tick, start, end, &due)) {
+                if let Err(error) = guarded(|| self.run_window(Some(tick), tick, start, end, &due))
+                {
                     self.failed(Some(error));
                     wait = AGAIN;
                     break;
@@ -623,8 +706,16 @@ impl Shared {
         all
     }
 
-    /// Runs detections over a window.
-    fn run_window(&self, tick: i64, start: i64, end: i64, due: &Due) -> Result<(), String> {
+    /// Runs detections over a window: for a tick, or for somebody who asked. `now` is the time that searches take for the
+    /// present.
+    fn run_window(
+        &self,
+        tick: Option<i64>,
+        now: i64,
+        start: i64,
+        end: i64,
+        due: &Due,
+    ) -> Result<(), String> {
         let began = Instant::now();
         let plan = Arc::clone(&lock(&self.plan));
         let is_correlation = |id: &String| {
@@ -651,7 +742,7 @@ impl Shared {
                 .iter()
                 .map(|(id, missed)| {
                     let ran = Ran {
-                        tick: Some(tick),
+                        tick,
                         missed: *missed,
                         ..Ran::default()
                     };
@@ -669,7 +760,7 @@ impl Shared {
                     .map_err(|error| error.to_string())?;
                 let catalog: Arc<dyn Catalog> = Arc::new(snapshot);
                 let outcome = detections
-                    .find(&catalog, tick as f64 / 1e6)
+                    .find(&catalog, now as f64 / 1e6)
                     .map_err(|error| error.to_string())?;
                 self.note(&plan, &outcome, &mut run, 0);
             }

@@ -44,6 +44,22 @@ impl Effect {
     }
 }
 
+impl CommandKind {
+    /// Whether the rows behind it are rows before it, with what it adds to them.
+    pub(crate) fn passes_rows(&self) -> bool {
+        match self {
+            Self::Whole(command, arguments) => {
+                let reading = (command.reads)(arguments);
+                !(reading.ends || reading.keeps || reading.adds_rows)
+            }
+            Self::Typed(_, syntax) => {
+                !syntax.note(&mut Effect::default()) && !syntax.reads_events()
+            }
+            Self::Unsupported { .. } => false,
+        }
+    }
+}
+
 impl Ledger for Effect {
     fn reads(&mut self, _: &str, _: Span) {}
 

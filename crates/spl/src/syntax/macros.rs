@@ -65,6 +65,12 @@ impl MacroTable {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// All macros by name, once for each number of arguments.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &MacroDefinition)> {
+        let all = self.0.iter();
+        all.flat_map(|(name, forms)| forms.values().map(move |form| (name.as_str(), form)))
+    }
 }
 
 impl Macros for MacroTable {
