@@ -55,6 +55,26 @@ release: ui-if-node ## build the program with full optimisation
 	cargo build $(CARGO_FLAGS) --release -p crabwalk
 	@echo "built: $(CARGO_TARGET_DIR)/release/crabwalk"
 
+# The profile of packages; `release` builds faster.
+PROFILE ?= dist
+
+.PHONY: deb
+deb: ui/dist/report.js ## a Debian package: program, manual pages, completions, systemd unit (PROFILE=dist)
+	@.ci/need cargo cc cargo-deb
+	cargo build $(CARGO_FLAGS) --profile $(PROFILE) -p crabwalk
+	packaging/prepare $(CARGO_TARGET_DIR)/$(PROFILE)
+	cargo deb $(CARGO_FLAGS) -p crabwalk --profile $(PROFILE) --no-build --no-strip -o $(CARGO_TARGET_DIR)/debian/
+	@echo "built: $(CARGO_TARGET_DIR)/debian"
+
+.PHONY: sbom
+sbom: ## the libraries in the program, as a CycloneDX bill of materials
+	@.ci/need cargo cc cargo-cyclonedx
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --override-filename crabwalk.cdx --manifest-path crates/cli/Cargo.toml
+	@mkdir -p $(CARGO_TARGET_DIR)/sbom && rm -f $(CARGO_TARGET_DIR)/sbom/*
+	@mv crates/cli/crabwalk.cdx.json $(CARGO_TARGET_DIR)/sbom/
+	@find crates -name crabwalk.cdx.json -delete
+	@echo "built: $(CARGO_TARGET_DIR)/sbom/crabwalk.cdx.json"
+
 ##@ Check
 
 .PHONY: test
