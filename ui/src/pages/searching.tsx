@@ -455,12 +455,14 @@ function Rows({ answer, isEvents, narrow }: { answer: Answer; isEvents: boolean;
                     <>
                       <td class="mono nowrap">{shown("_time", row[time])}</td>
                       <td class="event-text">
-                        {summary(row).map(({ name, value }, part) => (
-                          <span key={part} class="pair">
-                            <span class="quiet">{name}=</span>
-                            {cut(value, 120)}{" "}
-                          </span>
-                        ))}
+                        <div>
+                          {summary(row).map(({ name, value }, part) => (
+                            <span key={part}>
+                              <span class="quiet">{name}=</span>
+                              {cut(value, 120)}{" "}
+                            </span>
+                          ))}
+                        </div>
                       </td>
                     </>
                   ) : (

@@ -1,0 +1,285 @@
+import { existsSync } from "node:fs";
+import { chromium, type Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { executable, violations } from "./browser";
+import { api, fill, go, serve, visit, type Served, type Visit } from "./served";
+import { HOSTILE, program, required } from "./worlds";
+
+const ready = existsSync(executable) && existsSync(program);
+if (!ready && required) throw new Error("the pages of the server cannot be tested: the program or Chromium is missing");
+
+let browser: Browser;
+let served: Served;
+
+/** The page did nothing but show itself, and ran nothing of what it shows. */
+async function quiet(seen: Visit): Promise<void> {
+  expect(seen.errors).toEqual([]);
+  expect(seen.elsewhere).toEqual([]);
+  expect(await seen.page.evaluate(() => "pwned" in window)).toBe(false);
+}
+
+const search = (q: string, earliest = "-24h"): string => `#/search?${new URLSearchParams({ q, earliest, latest: "now" })}`;
+
+describe.skipIf(!ready)("the pages of a server", () => {
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: executable, headless: true, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
+    served = await serve();
+    await fill(served);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    served?.stop();
+  });
+
+  test("a search completes, runs, is narrowed and linked", async () => {
+    const seen = await visit(browser, served, "ann");
+    const { page } = seen;
+    await go(page, search(""));
+    const editor = page.getByLabel("Search, in SPL");
+    await editor.click();
+    await page.keyboard.type("EventCode=4624 | timech");
+    await page.getByRole("option", { name: /timechart/ }).waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("count by host");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Enter");
+    await page.getByRole("img", { name: /ws0.*over time/ }).waitFor();
+    expect(page.url()).toContain("timechart+count+by+host");
+    await page.getByRole("button", { name: "Table" }).click();
+    await page.getByRole("columnheader", { name: "ws2" }).waitFor();
+    // A reload shows the same.
+    await page.reload();
+    await page.getByRole("columnheader", { name: "ws2" }).waitFor();
+
+    await go(page, search("EventCode=4624"));
+    const events = page.getByRole("region", { name: "Events", exact: true });
+    await expect.poll(() => page.getByRole("status").first().innerText()).toContain("120 events");
+    expect(await events.locator("tbody tr").count()).toBe(50);
+    await events.getByRole("button", { name: "Unfold row 2", exact: true }).click();
+    await events.getByRole("rowheader", { name: "TargetUserName" }).waitFor();
+    await page.locator(".fieldbar summary", { hasText: "TargetUserName" }).click();
+    await page.locator(".fieldbar").getByRole("button", { name: "user3 17" }).click();
+    await expect.poll(() => page.getByRole("status").first().innerText()).toContain("17 events");
+    expect(await editor.inputValue()).toBe("EventCode=4624 | where 'TargetUserName'=\"user3\"");
+
+    // The histogram narrows the time, by keys.
+    const before = Number(/^([\d,]+)/.exec(await page.locator(".histogram p").innerText())?.[1]);
+    expect(before).toBe(17);
+    await page.getByRole("application", { name: /Events over time/ }).focus();
+    await page.keyboard.press("Home");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => page.url()).toMatch(/earliest=\d+&latest=\d+/);
+    await expect.poll(async () => Number(/^(\d+)/.exec(await page.getByRole("status").first().innerText())?.[1])).toBeLessThan(17);
+    await quiet(seen);
+    await seen.close();
+  });
+
+  test("errors of a search stand at their place, and limits are said", async () => {
+    const seen = await visit(browser, served, "ann");
+    const { page } = seen;
+    await go(page, search(""));
+    await page.getByLabel("Search, in SPL").fill("EventCode=4624\n| wehre x=1");
+    const errors = page.getByRole("list", { name: "Errors" });
+    await errors.waitFor();
+    expect(await errors.innerText()).toMatch(/line 2, column 3:.*`wehre`/);
+    await expect.poll(() => page.locator(".editor-back .wrong").allInnerTexts()).toEqual(["wehre"]);
+    expect(await page.locator(".search-bar").innerText()).toMatch(/50,000 rows.*10 min/);
+    await quiet(seen);
+    await seen.close();
+  });
+
+  test("a search that takes long is cancelled", async () => {
+    const seen = await visit(browser, served, "ann");
+    const { page } = seen;
+    const hashes = ` | eval ${Array(10).fill("n=sha512(n)").join(", ")}`.repeat(4);
+    await go(page, search(`| makeresults count=1000000 | streamstats count as n${hashes} | stats dc(n)`));
+    await page.getByRole("status").first().filter({ hasText: "Running" }).waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("status").first().filter({ hasText: "Cancelled" }).waitFor();
+    const running = async () => (await api<{ jobs: { state: string }[] }>(served.origin, "GET", "search/jobs")).jobs.filter((one) => one.state === "running" || one.state === "queued").length;
+    await expect.poll(running).toBe(0);
+    await quiet(seen);
+    await seen.close();
+  });
+
+  test("two people decide in the inbox, by keys, and see each other's decisions", async () => {
+    const [ida, ann] = [await visit(browser, served, "ida"), await visit(browser, served, "ann")];
+    const rows = (seen: Visit) => seen.page.locator(".inbox-table tbody tr");
+    for (const seen of [ida, ann]) await expect.poll(() => rows(seen).count()).toBe(3);
+    // Hostile texts are texts.
+    expect(await rows(ida).allInnerTexts().then((all) => all.join("\n"))).toContain(HOSTILE[0]);
+    await ann.page.keyboard.press("?");
+    await ann.page.getByText("next, previous").waitFor();
+    await ann.page.keyboard.press("Escape");
+    await ann.page.keyboard.press("j");
+    await ann.page.keyboard.press("a");
+    await expect.poll(() => rows(ann).first().innerText()).toMatch(/ann$/);
+    // The other one sees it without asking.
+    await expect.poll(() => rows(ida).first().innerText(), { timeout: 15_000 }).toMatch(/ann$/);
+
+    // Both decide about the same: the later one is told who was first, and sees what is.
+    await rows(ida).nth(1).getByRole("checkbox").check();
+    await rows(ida).nth(2).getByRole("checkbox").check();
+    const late = ida.page.route("**/api/v1/inbox?*", (route) => route.abort());
+    await late;
+    await ann.page.keyboard.press("j");
+    await ann.page.keyboard.press("e");
+    await expect.poll(() => rows(ann).count()).toBe(2);
+    await ida.page.getByLabel("Disposition").selectOption("benign-positive");
+    await ida.page.getByLabel("Note").fill("a drill <b>of ours</b>");
+    await ida.page.unroute("**/api/v1/inbox?*");
+    await ida.page.getByRole("button", { name: "Apply" }).click();
+    await ida.page.getByRole("alert").filter({ hasText: "ann changed this meanwhile" }).waitFor();
+    await expect.poll(() => rows(ida).count()).toBe(2);
+    // Undone by who decided.
+    await ann.page.keyboard.press("u");
+    await expect.poll(() => rows(ann).count()).toBe(3);
+    await expect.poll(() => rows(ida).count(), { timeout: 15_000 }).toBe(3);
+
+    // Several at once, with the history beside the list.
+    await ida.page.getByLabel("Select all that are shown").check();
+    await ida.page.getByLabel("Disposition").selectOption("benign-positive");
+    await ida.page.getByLabel("Status").selectOption("closed");
+    await ida.page.getByLabel("Note").fill("a drill <b>of ours</b>");
+    await ida.page.getByRole("button", { name: "Apply" }).click();
+    await ida.page.getByText("0 things of 3").waitFor();
+    await ida.page.getByRole("button", { name: /^Closed/ }).click();
+    await expect.poll(() => rows(ida).count()).toBe(3);
+    await rows(ida).first().getByRole("button").click();
+    await expect.poll(() => ida.page.locator(".history").innerText()).toContain("a drill <b>of ours</b>");
+    expect(await ida.page.locator(".history li").count()).toBeGreaterThanOrEqual(2);
+    for (const seen of [ida, ann]) {
+      seen.errors.splice(0, seen.errors.length, ...seen.errors.filter((one) => !one.includes("ERR_FAILED")));
+      await quiet(seen);
+      await seen.close();
+    }
+  });
+
+  test("viewers look, and are offered nothing that they may not do", async () => {
+    const seen = await visit(browser, served, "vic");
+    const { page } = seen;
+    await page.getByRole("heading", { name: "Inbox" }).waitFor();
+    expect(await page.getByRole("checkbox").count()).toBe(0);
+    expect(await page.getByRole("form", { name: "Decide" }).count()).toBe(0);
+    await go(page, search("index=*"));
+    await page.getByText("searching needs the role analyst").waitFor();
+    expect(await page.getByRole("link", { name: "Audit" }).count()).toBe(0);
+    await quiet(seen);
+    await seen.close();
+  });
+
+  test("a detection is run, switched off and scheduled", async () => {
+    const seen = await visit(browser, served, "ida");
+    const { page } = seen;
+    await go(page, "#/content");
+    await page.getByRole("table", { name: "Detections" }).getByText("Service Installed").click();
+    const panel = page.getByRole("complementary", { name: "Detection" });
+    await panel.getByRole("button", { name: "Run now" }).click();
+    await panel.getByText(/It ran: 0 new findings/).waitFor();
+    await panel.getByLabel("Cron expression").fill("every day");
+    await panel.getByRole("button", { name: "Run on this schedule" }).click();
+    await panel.getByRole("alert").waitFor();
+    await panel.getByLabel("Cron expression").fill("*/15 * * * *");
+    await panel.getByRole("button", { name: "Run on this schedule" }).click();
+    await panel.getByText("The schedule is changed.").waitFor();
+    await panel.getByRole("button", { name: "As the content says" }).click();
+    await panel.getByRole("button", { name: "On", exact: true }).click();
+    await panel.getByText("It is off.").waitFor();
+    expect(await panel.getByRole("button", { name: "Run now" }).isDisabled()).toBe(true);
+    await panel.getByRole("button", { name: "Off", exact: true }).click();
+    await panel.getByText("It is on.").waitFor();
+    await quiet(seen);
+    await seen.close();
+  });
+
+  test("accounts and tokens are made and removed, sessions end, and the audit log has it", async () => {
+    const seen = await visit(browser, served, "ida");
+    const { page } = seen;
+    await go(page, "#/people");
+    const account = page.getByRole("form", { name: "New account" });
+    await account.getByLabel("Name").fill("bob");
+    await account.getByLabel(/Password/).fill("a long enough password");
+    await account.getByRole("button", { name: "Create account" }).click();
+    await page.getByText("bob can log in now.").waitFor();
+    const bob = await visit(browser, served, "bob");
+    await page.getByLabel("Role of bob").selectOption("viewer");
+    await page.getByText("bob is viewer now.").waitFor();
+    await page.getByLabel("Role of ida").selectOption("viewer");
+    await page.getByRole("alert").filter({ hasText: "only administrator" }).waitFor();
+    await page.getByRole("button", { name: "Remove bob" }).click();
+    await page.getByRole("button", { name: "Remove bob" }).click();
+    await page.getByText("bob is removed").waitFor();
+    // Bob's page notices at once.
+    await bob.page.getByRole("button", { name: "Log in" }).waitFor();
+    await bob.close();
+
+    const token = page.getByRole("form", { name: "New token" });
+    await token.getByLabel("Name").fill("laptops");
+    await token.getByRole("button", { name: "Make token" }).click();
+    const secret = await page.locator(".note code").first().innerText();
+    expect(secret).toMatch(/^[0-9a-f-]{36}$/);
+    const accepted = async () => (await fetch(`${served.origin}/services/collector`, { method: "POST", headers: { authorization: `Splunk ${secret}` }, body: '{"event": "one"}' })).status;
+    expect(await accepted()).toBe(200);
+    await page.getByRole("button", { name: "Revoke laptops" }).click();
+    await page.getByRole("button", { name: "Revoke laptops" }).click();
+    await page.getByText("laptops is no longer accepted.").waitFor();
+    await expect.poll(accepted).toBe(403);
+
+    await go(page, "#/audit");
+    const log = page.getByRole("table", { name: "Audit log" });
+    await log.getByText("remove-token").waitFor();
+    for (const act of ["add-user", "change-user", "remove-user", "add-token"]) expect(await log.innerText()).toContain(act);
+    expect(await log.innerText()).not.toContain(secret);
+    await quiet(seen);
+    await seen.close();
+  });
+
+  test("data says who sends and how old it is", async () => {
+    const seen = await visit(browser, served, "vic");
+    await go(seen.page, "#/data");
+    const senders = seen.page.getByRole("region", { name: "Senders" });
+    await senders.getByText(/hec:default@127\.0\.0\.1/).waitFor();
+    expect(await seen.page.getByRole("table", { name: "Logs" }).innerText()).toMatch(/ws1\s+Security\s+40/);
+    await quiet(seen);
+    await seen.close();
+  });
+
+  for (const [name, options] of [
+    ["light", {}],
+    ["dark", { dark: true }],
+    ["a phone", { width: 390, height: 844 }],
+    ["a phone in the dark", { width: 390, height: 844, dark: true }],
+  ] as const) {
+    test(`no page has a serious flaw or is wider than the screen (${name})`, async () => {
+      const seen = await visit(browser, served, "ida", options);
+      const { page } = seen;
+      const item = (await api<{ items: { id: string }[] }>(served.origin, "GET", "inbox")).items[0]?.id ?? "";
+      for (const [place, what] of [
+        ["#/inbox?status=", ".inbox-table tbody tr"],
+        [`#/inbox?status=&id=${item}`, ".drawer .facts"],
+        [search(""), ".beginnings"],
+        [search("EventCode=4624"), ".histogram"],
+        [search("EventCode=4624 | stats count by host"), ".grid-table"],
+        [`${search("EventCode=4624 | timechart count by host")}&view=chart`, ".chart"],
+        [search("EventCode=4624 | wehre x"), ".problems"],
+        ["#/content?id=service-installed", ".drawer .facts"],
+        ["#/data", ".figures"],
+        ["#/people", ".grid-table"],
+        ["#/audit", "[data-row]"],
+        ["#/overview", "h1"],
+      ] as const) {
+        await go(page, place);
+        await page.locator(what).first().waitFor({ state: "attached" });
+        await page.waitForTimeout(150);
+        expect(await violations(page), place).toEqual([]);
+        expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), place).toBeLessThanOrEqual(0);
+      }
+      await go(page, search(""));
+      await page.getByRole("button", { name: /Range of time/ }).click();
+      await page.getByRole("dialog").waitFor();
+      expect(await violations(page), "range of time").toEqual([]);
+      await quiet(seen);
+      await seen.close();
+    });
+  }
+});
