@@ -192,6 +192,9 @@ export function InboxPage({ route, me }: { route: Route; me: Me }) {
       else setSelected(new Set());
     },
   };
+  // The keys mean what the page shows now, however fast they come.
+  const acts = useRef(act);
+  acts.current = act;
   useEffect(() => {
     const keys = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -200,14 +203,14 @@ export function InboxPage({ route, me }: { route: Route; me: Me }) {
         if (event.key === "Escape") (field as HTMLElement).blur();
         return;
       }
-      const wanted = act[event.key];
+      const wanted = acts.current[event.key];
       if (!wanted) return;
       event.preventDefault();
       wanted();
     };
     window.addEventListener("keydown", keys);
     return () => window.removeEventListener("keydown", keys);
-  });
+  }, []);
 
   return (
     <div class={opened ? "body with-drawer" : "body"}>

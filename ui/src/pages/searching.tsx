@@ -164,12 +164,13 @@ export function Searching({ route, me }: { route: Route; me: Me }) {
         >
           <Editor text={text} change={setText} run={() => search(text)} problems={current?.problems ?? []} warnings={current?.warnings ?? []} known={known} />
           <TimePicker earliest={earliest} latest={latest} choose={(from, until) => search(text, from, until)} />
+          {/* Two buttons: one that changed its type while it is clicked would send the form. */}
           {busy ? (
-            <button type="button" class="main" onClick={cancel}>
+            <button key="cancel" type="button" class="main" onClick={cancel}>
               Cancel
             </button>
           ) : (
-            <button type="submit" class="main">
+            <button key="search" type="submit" class="main">
               Search
             </button>
           )}

@@ -197,7 +197,7 @@ describe.skipIf(!ready)("the pages of a server", () => {
     const { page } = seen;
     await go(page, "#/people");
     const account = page.getByRole("form", { name: "New account" });
-    await account.getByLabel("Name").fill("bob");
+    await account.getByLabel("Name", { exact: true }).fill("bob");
     await account.getByLabel(/Password/).fill("a long enough password");
     await account.getByRole("button", { name: "Create account" }).click();
     await page.getByText("bob can log in now.").waitFor();
@@ -214,7 +214,7 @@ describe.skipIf(!ready)("the pages of a server", () => {
     await bob.close();
 
     const token = page.getByRole("form", { name: "New token" });
-    await token.getByLabel("Name").fill("laptops");
+    await token.getByLabel("Name", { exact: true }).fill("laptops");
     await token.getByRole("button", { name: "Make token" }).click();
     const secret = await page.locator(".note code").first().innerText();
     expect(secret).toMatch(/^[0-9a-f-]{36}$/);
