@@ -78,11 +78,11 @@ describe.skipIf(!ready)("the pages of a server", () => {
     const seen = await visit(browser, served, "ann");
     const { page } = seen;
     await go(page, search(""));
-    await page.getByLabel("Search, in SPL").fill("EventCode=4624\n| wehre x=1");
+    await page.getByLabel("Search, in SPL").fill("EventCode=4624\n| nosuch x=1");
     const errors = page.getByRole("list", { name: "Errors" });
     await errors.waitFor();
-    expect(await errors.innerText()).toMatch(/line 2, column 3:.*`wehre`/);
-    await expect.poll(() => page.locator(".editor-back .wrong").allInnerTexts()).toEqual(["wehre"]);
+    expect(await errors.innerText()).toMatch(/line 2, column 3:.*`nosuch`/);
+    await expect.poll(() => page.locator(".editor-back .wrong").allInnerTexts()).toEqual(["nosuch"]);
     expect(await page.locator(".search-bar").innerText()).toMatch(/50,000 rows.*10 min/);
     await quiet(seen);
     await seen.close();
@@ -261,7 +261,7 @@ describe.skipIf(!ready)("the pages of a server", () => {
         [search("EventCode=4624"), ".histogram"],
         [search("EventCode=4624 | stats count by host"), ".grid-table"],
         [`${search("EventCode=4624 | timechart count by host")}&view=chart`, ".chart"],
-        [search("EventCode=4624 | wehre x"), ".problems"],
+        [search("EventCode=4624 | nosuch x"), ".problems"],
         ["#/content?id=service-installed", ".drawer .facts"],
         ["#/data", ".figures"],
         ["#/people", ".grid-table"],

@@ -221,7 +221,7 @@ fn a_search_is_checked_before_it_runs_and_the_page_knows_the_language() {
         let body = json!({ "search": search }).to_string();
         served.api("POST", "/api/v1/search/check", &body).json()
     };
-    let wrong = check("search ä=\"\u{1f980}\"\n| stats count by\n| wehre x=1");
+    let wrong = check("search ä=\"\u{1f980}\"\n| stats count by\n| nosuch x=1");
     let place = &wrong["problems"][0];
     let all = wrong["problems"].as_array().unwrap();
     let at = |one: &Value| {
