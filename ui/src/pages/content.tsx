@@ -171,9 +171,11 @@ function Beside({ of: one, me, put }: { of: Detection; me: Me; put: (changed: De
         </div>
         <p role="status">{said}</p>
         {(error ?? one.error) && (
-          <pre class="raw" role="alert">
-            {error ?? one.error}
-          </pre>
+          <div role="alert">
+            <pre class="raw" tabIndex={0} role="region" aria-label="What failed">
+              {error ?? one.error}
+            </pre>
+          </div>
         )}
         <section>
           <h3>When it runs</h3>
@@ -237,7 +239,9 @@ function Beside({ of: one, me, put }: { of: Detection; me: Me; put: (changed: De
             <CopyButton text={one.search} what="the search" />{" "}
             {one.language === "spl" && mayDecide(me) && <a href={`#/search?${new URLSearchParams({ q: one.search })}`}>Open in Search</a>}
           </p>
-          <pre class="raw">{one.search}</pre>
+          <pre class="raw" tabIndex={0} role="region" aria-label="The search">
+            {one.search}
+          </pre>
         </section>
         <section>
           <Facts of={[["Id", one.id], ["Stories", one.stories.join(", ")], ["ATT&CK", one.techniques.join(", ")]]} />

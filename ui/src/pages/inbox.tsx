@@ -120,7 +120,7 @@ export function InboxPage({ route, me }: { route: Route; me: Me }) {
   const pages = Math.max(1, Math.ceil(rows.length / PAGE));
   const from = Math.min(page, pages - 1) * PAGE;
   const shown = rows.slice(from, from + PAGE);
-  const here = shown.find((one) => one.id === active) ?? null;
+  const here = shown.find((one) => one.id === (active ?? opened)) ?? null;
   const chosen = selected.size > 0 ? rows.filter((one) => selected.has(one.id)) : here ? [here] : [];
 
   const decide = async (about: readonly Item[], change: Omit<Decision, "items">, words: string) => {
@@ -308,7 +308,14 @@ export function InboxPage({ route, me }: { route: Route; me: Me }) {
                             <Severity name={one.severity} />
                           </td>
                           <td class="cell-text">
-                            <button type="button" class="as-link" onClick={() => open(one.id)}>
+                            <button
+                              type="button"
+                              class="as-link"
+                              onClick={() => {
+                                setActive(one.id);
+                                open(one.id);
+                              }}
+                            >
                               {one.kind === "path" ? `Lateral movement: ${cut(one.title, 160)}` : cut(one.title, 120)}
                             </button>{" "}
                             {one.goes_on && <span class="badge credential">goes on since it was closed</span>}

@@ -185,9 +185,11 @@ export function Searching({ route, me }: { route: Route; me: Me }) {
       {state?.error && (
         <section class="card">
           <h2>The search failed</h2>
-          <pre class="raw" role="alert">
-            {state.error}
-          </pre>
+          <div role="alert">
+            <pre class="raw" tabIndex={0} role="region" aria-label="What failed">
+              {state.error}
+            </pre>
+          </div>
         </section>
       )}
       {state?.bars && state.bars.rows.length > 0 && (

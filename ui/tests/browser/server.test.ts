@@ -146,6 +146,9 @@ describe.skipIf(!ready)("the pages of a server", () => {
     await ida.page.getByRole("button", { name: /^Closed/ }).click();
     await expect.poll(() => rows(ida).count()).toBe(3);
     await rows(ida).first().getByRole("button").click();
+    // What is open is what a decision is about.
+    expect(await ida.page.getByRole("button", { name: "Apply" }).isDisabled()).toBe(true);
+    expect(await ida.page.getByLabel("Status").inputValue()).toBe("closed");
     await expect.poll(() => ida.page.locator(".history").innerText()).toContain("a drill <b>of ours</b>");
     expect(await ida.page.locator(".history li").count()).toBeGreaterThanOrEqual(2);
     for (const seen of [ida, ann]) {
