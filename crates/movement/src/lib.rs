@@ -44,6 +44,7 @@ mod family;
 mod files;
 mod history;
 mod missing;
+mod naming;
 mod origin;
 mod path;
 mod pipes;
@@ -58,16 +59,19 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use assemble::Draft;
 pub use assemble::Witness;
 pub use attach::Found;
 use crabwalk_activity::clocks::{self, Clocks};
-use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log, Relations, Tables};
+use crabwalk_activity::{AccountId, Activity, Log, Relations, Tables};
 pub use crabwalk_activity::{Skew, demand};
 use crabwalk_events::assets::Assets;
 use crabwalk_events::{Catalog, CatalogError};
 pub use crabwalk_vocabulary::{AccountRole, Standing};
+use evidence::Evidence;
 pub use evidence::Kind;
 pub use missing::Missing;
+use naming::Naming;
 pub use path::LinkKind;
 pub use rank::Term;
 pub use techniques::{is_way, same_way};
@@ -255,23 +259,7 @@ pub fn analyse(
     let mut world = World::new(activity);
     let evidence = collect::collect(&mut world);
     let canonical = world.accounts.canonical();
-    let mut drafts = assemble::drafts(&world, evidence, &canonical);
-    origin::credentials(&mut world, &mut drafts, &canonical);
-    assemble::weigh(&world, &mut drafts);
-    let World {
-        history, activity, ..
-    } = &mut world;
-    history.add(
-        drafts.iter().filter_map(assemble::Draft::moved),
-        &activity.sessions,
-        &canonical,
-    );
-    // Daily work that is not even certain to be a movement is counted, not reported.
-    let before = drafts.len();
-    drafts.retain(|hop| {
-        crabwalk_vocabulary::is_asserted(hop.confidence) || !path::is_usual(&world, hop)
-    });
-    let left_out = world.left_out + before - drafts.len();
+    let (mut drafts, left_out) = drafts(&mut world, evidence, &canonical);
     let usual: Vec<bool> = drafts
         .iter()
         .map(|hop| path::is_usual(&world, hop))
@@ -279,7 +267,6 @@ pub fn analyse(
     let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
     let found = attach::attach(&world, &drafts, &witnesses, findings);
     let links = path::links(&world, &mut drafts, &usual);
-    let worth = path::Worth::new(&world, assets);
     let baseline = rank::Baseline::new(&world, &drafts, findings, &found, &canonical);
     let surprises = baseline
         .as_ref()
@@ -290,7 +277,7 @@ pub fn analyse(
         &links,
         &found,
         &usual,
-        &worth,
+        &path::Worth::new(&world, assets),
         surprises.as_deref(),
     );
     let services = world.service_accounts(&canonical);
@@ -298,116 +285,42 @@ pub fn analyse(
         services.contains(&id)
     });
     let explain = missing::Explain::new(&mut world);
-    let hop_id = |at: usize| format!("hop-{}", at + 1);
-    let account_key = |id: Option<AccountId>| {
-        id.and_then(|id| world.accounts.info(id))
-            .map(|account| account.key.clone())
+    let naming = Naming {
+        world: &world,
+        canonical: &canonical,
+        services: &services,
     };
-    let mut accounts: BTreeSet<AccountId> = BTreeSet::new();
-    let mut hosts = BTreeSet::new();
-    let mut hops = Vec::with_capacity(drafts.len());
-    for (at, ((draft, witnesses), findings)) in drafts.iter().zip(witnesses).zip(found).enumerate()
-    {
-        accounts.extend(
-            [draft.actor, draft.used, draft.effective]
-                .into_iter()
-                .chain([inferred
-                    .get(at)
-                    .and_then(Option::as_ref)
-                    .map(|one| one.account)])
-                .flatten(),
-        );
-        hosts.insert(draft.dst);
-        hosts.extend(draft.src);
-        hops.push(Hop {
-            id: hop_id(at),
-            src: draft.src.map(|id| world.hosts.key(id).to_owned()),
-            dst: world.hosts.key(draft.dst).to_owned(),
-            actor: account_key(draft.actor),
-            actor_inferred: None,
-            used: account_key(draft.used),
-            effective: account_key(draft.effective),
-            techniques: assemble::techniques(draft)
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-            first: draft.first,
-            last: draft.last,
-            confidence: draft.confidence,
-            attempted: draft.attempt,
+    let mut hops: Vec<Hop> = drafts
+        .iter()
+        .zip(witnesses)
+        .zip(found)
+        .enumerate()
+        .map(|(at, ((draft, witnesses), findings))| Hop {
             usual: usual.get(at).copied().unwrap_or(false),
             missing: explain.missing(&world, draft, &witnesses),
-            processes: programs(&world, draft, &canonical),
             witnesses,
             findings,
-            follows: None,
-            switches: Vec::new(),
-        });
-    }
-    let paths: Vec<Path> = routes
-        .into_iter()
-        .enumerate()
-        .map(|(at, route)| Path {
-            id: format!("path-{}", at + 1),
-            score: route.score,
-            why: route.why,
-            hops: route.hops.into_iter().map(hop_id).collect(),
-            links: route
-                .links
-                .into_iter()
-                .map(|link| Link {
-                    from: hop_id(link.from),
-                    to: hop_id(link.to),
-                    kind: link.kind,
-                    certainty: link.certainty,
-                })
-                .collect(),
-            rank: route.rank,
+            ..naming.hop(at, draft)
         })
         .collect();
-    let hosts: Vec<HostInfo> = world
-        .hosts
-        .all
+    let paths = naming::paths(routes);
+    let hosts = naming.hosts(&drafts);
+    let mut accounts = naming::accounts_of(&drafts, &inferred);
+    let roles: BTreeMap<String, AccountRole> = accounts
         .iter()
-        .enumerate()
-        .filter(|(at, host)| {
-            host.logged || u32::try_from(*at).is_ok_and(|at| hosts.contains(&HostId(at)))
-        })
-        .map(|(_, host)| HostInfo {
-            id: host.key.clone(),
-            names: host.names.iter().cloned().collect(),
-            ips: host.ips.iter().map(ToString::to_string).collect(),
-            domain_controller: host.domain_controller,
-        })
-        .collect();
-    let role = |id: AccountId| match world.accounts.kind(id) {
-        AccountKind::User if services.contains(&id) => AccountRole::Service,
-        AccountKind::User
-            if world
-                .accounts
-                .info(id)
-                .is_some_and(|one| world.is_local(&one.key)) =>
-        {
-            AccountRole::Local
-        }
-        kind => kind.into(),
-    };
-    let people: BTreeSet<String> = accounts
-        .iter()
-        .filter(|id| role(**id) == AccountRole::User)
-        .filter_map(|id| account_key(Some(*id)))
+        .filter_map(|id| Some((naming.account(*id)?, naming.role(*id))))
         .collect();
     let surprising: Option<BTreeMap<String, f64>> = surprises.map(|all| {
         all.iter()
             .enumerate()
-            .map(|(at, one)| (hop_id(at), one.score))
+            .map(|(at, one)| (naming::hop_id(at), one.score))
             .collect()
     });
     let mut verdict = verdict::Drawn {
         hops: &hops,
         paths: &paths,
         findings,
-        people: &people,
+        people: &people(&roles),
         baseline: baseline
             .as_ref()
             .map(rank::Baseline::days)
@@ -419,15 +332,11 @@ pub fn analyse(
     // After the verdict, which rests on what events say.
     for (hop, one) in hops.iter_mut().zip(&inferred) {
         if let Some(one) = one {
-            hop.actor = account_key(Some(one.account));
+            hop.actor = naming.account(one.account);
             hop.actor_inferred = hop.actor.is_some().then(|| one.why.clone());
         }
     }
     verdict::follows::follow(&mut hops, &paths);
-    let roles: BTreeMap<String, AccountRole> = accounts
-        .iter()
-        .filter_map(|id| Some((account_key(Some(*id))?, role(*id))))
-        .collect();
     let first = paths
         .iter()
         .find(|path| verdict.told.first() == Some(&path.id))
@@ -439,79 +348,52 @@ pub fn analyse(
         hops: &hops,
         canonical: &canonical,
     };
-    accounts.extend(seen.add(&verdict, &mut scope, role));
+    accounts.extend(seen.add(&verdict, &mut scope, |id| naming.role(id)));
     (scope.blind, scope.collect) = verdict::blind::blind(&world, &scope.hosts);
     verdict.scope = scope;
-    let mut merged: BTreeMap<AccountId, AccountInfo> = BTreeMap::new();
-    for (at, account) in world.accounts.all.iter().enumerate() {
-        let Some(standing) = canonical.get(at) else {
-            continue;
-        };
-        if !accounts.contains(standing) {
-            continue;
-        }
-        let Some(main) = world.accounts.info(*standing) else {
-            continue;
-        };
-        let entry = merged.entry(*standing).or_insert_with(|| AccountInfo {
-            id: main.key.clone(),
-            names: Vec::new(),
-            sid: None,
-            role: role(*standing),
-        });
-        entry.names.extend(account.names.iter().cloned());
-        if entry.sid.is_none() {
-            entry.sid = account.sids.iter().next().cloned();
-        }
-    }
-    let mut accounts: Vec<AccountInfo> = merged.into_values().collect();
-    for account in &mut accounts {
-        account.names.sort();
-        account.names.dedup();
-    }
-    accounts.sort_by(|a, b| a.id.cmp(&b.id));
-    let mut movement = Movement {
+    let movement = Movement {
         verdict,
         hosts,
-        accounts,
+        accounts: naming.accounts(&accounts),
         hops,
         paths,
         skew,
         left_out,
     };
-    movement.hosts.sort_by(|a, b| a.id.cmp(&b.id));
     Ok((movement, Relations::from(world.into_activity())))
 }
 
-/// What a hop ran, and what that ran.
-fn programs(world: &World<'_>, hop: &assemble::Draft, canonical: &[AccountId]) -> Vec<Ran> {
-    // By index: in chronological order.
-    let mut all: BTreeMap<usize, usize> = BTreeMap::new();
-    let own = hop.processes_in(world);
-    all.extend(own.iter().map(|start| (*start, 0)));
-    for start in own {
-        for (at, depth) in world.descendants(start, MOST_PROCESSES) {
-            let known = all.entry(at).or_insert(depth);
-            *known = (*known).min(depth);
-        }
-    }
-    all.into_iter()
-        .take(MOST_PROCESSES)
-        .filter_map(|(at, depth)| {
-            let process = world.processes.get(at)?;
-            let account = process
-                .user
-                .map(|id| canonical.get(id.place()).copied().unwrap_or(id))
-                .and_then(|id| world.accounts.info(id))
-                .map(|account| account.key.clone());
-            Some(Ran {
-                time: process.time,
-                image: process.image.to_owned(),
-                command: process.command.to_owned(),
-                account,
-                depth,
-                event: process.reference,
-            })
-        })
+/// Movements as evidence assembles them, and how many were left out: daily work that is not even certain to be a
+/// movement is counted, not reported.
+fn drafts(
+    world: &mut World<'_>,
+    evidence: Vec<Evidence>,
+    canonical: &[AccountId],
+) -> (Vec<Draft>, usize) {
+    let mut drafts = assemble::drafts(world, evidence, canonical);
+    origin::credentials(world, &mut drafts, canonical);
+    assemble::weigh(world, &mut drafts);
+    let World {
+        history, activity, ..
+    } = world;
+    history.add(
+        drafts.iter().filter_map(Draft::moved),
+        &activity.sessions,
+        canonical,
+    );
+    let before = drafts.len();
+    drafts.retain(|hop| {
+        crabwalk_vocabulary::is_asserted(hop.confidence) || !path::is_usual(world, hop)
+    });
+    let left_out = world.left_out + before - drafts.len();
+    (drafts, left_out)
+}
+
+/// Ids of accounts of people.
+fn people(roles: &BTreeMap<String, AccountRole>) -> BTreeSet<String> {
+    roles
+        .iter()
+        .filter(|(_, role)| **role == AccountRole::User)
+        .map(|(id, _)| id.clone())
         .collect()
 }

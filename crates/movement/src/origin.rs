@@ -8,8 +8,8 @@ use crabwalk_activity::facts;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Package, Place, SECOND, base_name, for_each, is_certificate,
-    is_service_logon, kind_of,
+    AccountId, AccountKind, HostId, Package, Place, Row, SECOND, base_name, for_each,
+    is_certificate, is_service_logon, kind_of,
 };
 
 use crate::assemble::Draft;
@@ -97,18 +97,28 @@ fn is_success(status: &str) -> bool {
 
 impl<'a> Origins<'a> {
     fn read(world: &mut World<'a>, standing: &dyn Fn(AccountId) -> AccountId) -> Self {
-        let catalog = world.catalog;
         let mut all = Self::default();
+        all.read_tickets(world, standing);
+        all.read_validations(world, standing);
+        all.read_changes(world, standing);
+        all.sort();
+        all.read_spans(world);
+        all.read_requesters(world);
+        all
+    }
+
+    /// Ticket-granting tickets and service tickets of users, as the domain controllers issued them.
+    fn read_tickets(&mut self, world: &mut World<'a>, standing: &dyn Fn(AccountId) -> AccountId) {
+        let catalog = world.catalog;
         let nobody = HostId(u32::MAX);
         for_each(catalog, facts::Ticket, |row| {
-            let (id, is_service) = (row.event_id, row.event_id == 4769);
             let name = row.target_user_name();
             let sam = name.split('@').next().unwrap_or(name);
             if !is_success(row.status()) || kind_of(sam, "") != AccountKind::User {
                 return;
             }
             let cipher = row.ticket_encryption_type();
-            all.aes |= AES.contains(&cipher);
+            self.aes |= AES.contains(&cipher);
             let writer = world.hosts.writer(row.host);
             let client = match world.hosts.place(row.ip_address(), nobody, row.time) {
                 Place::Host(host) => Some(host),
@@ -123,53 +133,77 @@ impl<'a> Origins<'a> {
                 return;
             };
             let account = standing(account);
-            let mut given = Given {
+            let given = Given {
                 time: row.time,
                 client,
                 rc4: cipher == RC4,
-                by_certificate: id == 4768 && is_certificate(row.pre_auth_type()),
+                by_certificate: row.event_id == 4768 && is_certificate(row.pre_auth_type()),
                 server: None,
                 reference: row.reference,
             };
-            if !is_service {
-                let domain = world.accounts.info(account);
-                let domain = domain.and_then(|own| own.key.split_once('\\'));
-                if let Some((domain, _)) = domain {
-                    all.domains.insert(domain.to_owned());
-                }
-                all.granting.entry(account).or_default().push(given);
-                return;
-            }
-            // With delegation, the acting account gets others' tickets without their ticket-granting tickets.
-            if row.transmitted_services().is_some() {
-                return;
-            }
-            let service = row.service_name();
-            if service.ends_with('$') {
-                given.server = match world.hosts.place(service, writer, row.time) {
-                    Place::Host(host) => Some(host),
-                    Place::Local => Some(writer),
-                    Place::Unknown => None,
-                };
-                all.service.entry(account).or_default().push(given);
-                return;
-            }
-            if !service.to_lowercase().starts_with("krbtgt") {
-                all.others.entry(account).or_default().push(given);
-            }
-            if given.rc4 && !service.eq_ignore_ascii_case("krbtgt") {
-                let service = service.split('@').next().unwrap_or(service);
-                all.roasts
-                    .entry(service.to_lowercase())
-                    .or_default()
-                    .push(Roast {
-                        time: row.time,
-                        by: Some(account),
-                        client,
-                        reference: row.reference,
-                    });
+            if row.event_id == 4769 {
+                self.add_service(world, row, account, given);
+            } else {
+                self.add_granting(world, account, given);
             }
         });
+    }
+
+    fn add_granting(&mut self, world: &World<'_>, account: AccountId, given: Given) {
+        let domain = world.accounts.info(account);
+        let domain = domain.and_then(|own| own.key.split_once('\\'));
+        if let Some((domain, _)) = domain {
+            self.domains.insert(domain.to_owned());
+        }
+        self.granting.entry(account).or_default().push(given);
+    }
+
+    fn add_service(
+        &mut self,
+        world: &mut World<'a>,
+        row: &Row<'a, '_, facts::Ticket>,
+        account: AccountId,
+        mut given: Given,
+    ) {
+        let writer = world.hosts.writer(row.host);
+        // With delegation, the acting account gets others' tickets without their ticket-granting tickets.
+        if row.transmitted_services().is_some() {
+            return;
+        }
+        let service = row.service_name();
+        if service.ends_with('$') {
+            given.server = match world.hosts.place(service, writer, row.time) {
+                Place::Host(host) => Some(host),
+                Place::Local => Some(writer),
+                Place::Unknown => None,
+            };
+            self.service.entry(account).or_default().push(given);
+            return;
+        }
+        if !service.to_lowercase().starts_with("krbtgt") {
+            self.others.entry(account).or_default().push(given);
+        }
+        if given.rc4 && !service.eq_ignore_ascii_case("krbtgt") {
+            let service = service.split('@').next().unwrap_or(service);
+            self.roasts
+                .entry(service.to_lowercase())
+                .or_default()
+                .push(Roast {
+                    time: row.time,
+                    by: Some(account),
+                    client: given.client,
+                    reference: row.reference,
+                });
+        }
+    }
+
+    /// NTLM logons that domain controllers validated.
+    fn read_validations(
+        &mut self,
+        world: &mut World<'a>,
+        standing: &dyn Fn(AccountId) -> AccountId,
+    ) {
+        let catalog = world.catalog;
         for_each(catalog, facts::NtlmValidation, |row| {
             let name = row.target_user_name();
             if is_success(row.status()) && kind_of(name, "") == AccountKind::User {
@@ -177,7 +211,7 @@ impl<'a> Origins<'a> {
                 let Some(account) = world.account_at(writer, name) else {
                     return;
                 };
-                all.validated.entry(standing(account)).or_default().push((
+                self.validated.entry(standing(account)).or_default().push((
                     row.time,
                     writer,
                     row.workstation(),
@@ -185,6 +219,11 @@ impl<'a> Origins<'a> {
                 ));
             }
         });
+    }
+
+    /// Changes in the directory that let somebody impersonate another.
+    fn read_changes(&mut self, world: &mut World<'a>, standing: &dyn Fn(AccountId) -> AccountId) {
+        let catalog = world.catalog;
         for_each(catalog, facts::DirectoryChange, |row| {
             let attribute = row.attribute().to_lowercase();
             let delegation = match attribute.as_str() {
@@ -203,7 +242,7 @@ impl<'a> Origins<'a> {
                 row.subject_domain_name(),
                 row.subject_user_name(),
             );
-            all.prepared.push(Prepared {
+            self.prepared.push(Prepared {
                 time: row.time,
                 delegation,
                 object: name.to_lowercase(),
@@ -211,15 +250,19 @@ impl<'a> Origins<'a> {
                 reference: row.reference,
             });
         });
-        all.prepared.sort_by_key(|one| (one.time, one.reference));
-        let lists = all.granting.values_mut().chain(all.service.values_mut());
-        for given in lists.chain(all.others.values_mut()) {
+    }
+
+    /// By time; of crackable tickets, only those of accounts that rarely ask for the service.
+    fn sort(&mut self) {
+        self.prepared.sort_by_key(|one| (one.time, one.reference));
+        let lists = self.granting.values_mut().chain(self.service.values_mut());
+        for given in lists.chain(self.others.values_mut()) {
             given.sort_unstable();
         }
-        for given in all.validated.values_mut() {
+        for given in self.validated.values_mut() {
             given.sort_unstable();
         }
-        for roasts in all.roasts.values_mut() {
+        for roasts in self.roasts.values_mut() {
             let mut asked: HashMap<Option<AccountId>, usize> = HashMap::new();
             for one in roasts.iter() {
                 *asked.entry(one.by).or_default() += 1;
@@ -227,6 +270,11 @@ impl<'a> Origins<'a> {
             roasts.retain(|one| asked.get(&one.by).is_some_and(|count| *count <= RARELY));
             roasts.sort_unstable();
         }
+    }
+
+    /// Spans of the domain controllers' logs.
+    fn read_spans(&mut self, world: &World<'_>) {
+        let catalog = world.catalog;
         for covered in catalog.catalog.coverage() {
             if covered.channel.eq_ignore_ascii_case("security")
                 && let Some(host) = world.hosts.known(&covered.host)
@@ -235,14 +283,18 @@ impl<'a> Origins<'a> {
                     .get(host)
                     .is_some_and(|host| host.domain_controller)
             {
-                all.controllers.push((
+                self.controllers.push((
                     catalog.common(&covered.host, covered.first),
                     catalog.common(&covered.host, covered.last),
                 ));
             }
         }
+    }
+
+    /// Who answers Kerberos, and which programs ask.
+    fn read_requesters(&mut self, world: &mut World<'_>) {
         let answers = controllers(world);
-        all.partly = answers
+        self.partly = answers
             .into_iter()
             .chain(world.connections.iter().filter_map(|one| match one.dst {
                 Place::Host(host) if one.dst_port == 88 => Some(host),
@@ -258,10 +310,9 @@ impl<'a> Origins<'a> {
                 // Windows requests tickets in lsass; an unnamed program proves nothing.
                 && !matches!(image.as_str(), "" | "-" | "lsass.exe" | "system" | "<unknown process>")
             {
-                all.clients.entry(host).or_default().push(at);
+                self.clients.entry(host).or_default().push(at);
             }
         }
-        all
     }
 
     /// Whether the logs of all known controllers reach back a ticket's lifetime before a time, without a gap at their

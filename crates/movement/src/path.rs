@@ -487,6 +487,9 @@ struct Scale<'s, 'w> {
     worth: &'s Worth,
 }
 
+/// Points of a path, and why; without points, only worth saying.
+type Points = Option<(f64, String)>;
+
 impl Scale<'_, '_> {
     /// The score of a path: 40 for each step of its longest certain chain, weighted by confidence and the certainty of
     /// links; 10 for a change of credentials, 10 for each technique after the first up to three, 5 for each finding up
@@ -494,30 +497,64 @@ impl Scale<'_, '_> {
     /// identities, 5 if one of its edges is used only once, 10 if an account comes from a host that it uses on no other
     /// day of the logs. A hop that its account also makes on three other days counts a third, and adds nothing else.
     fn score(&self, members: &[usize], links: &[Link]) -> (f64, Vec<String>) {
-        let Self {
-            world,
-            hops,
-            findings,
-            edges,
-            usual,
-            worth,
-        } = *self;
+        let (mut score, longest) = self.chain(members, links);
+        let unusual: Vec<&Draft> = members
+            .iter()
+            .filter(|at| !self.is_usual(**at))
+            .filter_map(|at| self.hops.get(*at))
+            .collect();
+        let sure: Vec<&Draft> = unusual
+            .iter()
+            .copied()
+            .filter(|hop| is_asserted(hop.confidence))
+            .collect();
+        let targets: BTreeSet<HostId> = unusual.iter().map(|hop| hop.dst).collect();
+        let accounts: BTreeSet<AccountId> = sure.iter().filter_map(|hop| hop.used).collect();
+        let terms = [
+            (longest > 1).then(|| (0.0, format!("{longest} hops in a row"))),
+            reach_beyond(longest, targets.len()),
+            self.changes_credentials(&sure, &accounts),
+            techniques(&sure),
+            self.findings_about(members),
+            self.reaches_controller(&targets),
+            self.most_valued(&targets, &accounts),
+            self.comes_from_new_host(&sure),
+            self.routine(members),
+            self.unique_edge(&sure),
+        ];
+        let mut why = Vec::new();
+        for (points, because) in terms.into_iter().flatten() {
+            score += points;
+            why.push(because);
+        }
+        if why.is_empty() {
+            why.push("one hop".to_owned());
+        }
+        ((score * 10.0).round() / 10.0, why)
+    }
+
+    fn is_usual(&self, at: usize) -> bool {
+        self.usual.get(at).copied().unwrap_or(false)
+    }
+
+    /// The points of the most certain chain, and the number of hops of the longest.
+    fn chain(&self, members: &[usize], links: &[Link]) -> (f64, usize) {
         /// The weight of a routine hop.
         const USUAL_SHARE: f64 = 0.3;
-        let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
         let into: BTreeMap<usize, &Link> = links.iter().map(|link| (link.to, link)).collect();
-        let mut why = Vec::new();
         let mut reach: BTreeMap<usize, f64> = BTreeMap::new();
         let mut depth: BTreeMap<usize, usize> = BTreeMap::new();
         for at in members {
-            let Some(hop) = hops.get(*at) else { continue };
+            let Some(hop) = self.hops.get(*at) else {
+                continue;
+            };
             let before = into.get(at).copied();
             let mut weight = if hop.act == Act::Strong {
                 hop.confidence
             } else {
                 hop.confidence * 0.5
             };
-            if is_usual(*at) {
+            if self.is_usual(*at) {
                 weight *= USUAL_SHARE;
             }
             let sum = before.map_or(0.0, |link| {
@@ -527,87 +564,52 @@ impl Scale<'_, '_> {
             let steps = before.map_or(0, |link| depth.get(&link.from).copied().unwrap_or(0)) + 1;
             depth.insert(*at, steps);
         }
-        let mut score = reach.values().copied().fold(0.0, f64::max);
-        let longest = depth.values().copied().max().unwrap_or(1);
-        if longest > 1 {
-            why.push(format!("{longest} hops in a row"));
-        }
-        let targets: BTreeSet<HostId> = members
-            .iter()
-            .filter(|at| !is_usual(**at))
-            .filter_map(|at| hops.get(*at))
-            .map(|hop| hop.dst)
-            .collect();
-        if targets.len() > longest {
-            why.push(format!("{} hosts reached", targets.len()));
-            #[expect(clippy::cast_precision_loss, reason = "a small number")]
-            {
-                score += 2.0 * (targets.len() - 1).min(10) as f64;
-            }
-        }
-        let sure = |at: &&usize| {
-            !is_usual(**at)
-                && hops
-                    .get(**at)
-                    .is_some_and(|hop| is_asserted(hop.confidence))
+        (
+            reach.values().copied().fold(0.0, f64::max),
+            depth.values().copied().max().unwrap_or(1),
+        )
+    }
+
+    fn changes_credentials(&self, sure: &[&Draft], accounts: &BTreeSet<AccountId>) -> Points {
+        let switches = |hop: &&Draft| {
+            hop.actor
+                .zip(hop.used)
+                .is_some_and(|(actor, used)| actor != used && self.world.accounts.is_user(actor))
         };
-        let accounts: BTreeSet<AccountId> = members
-            .iter()
-            .filter(sure)
-            .filter_map(|at| hops.get(*at)?.used)
-            .collect();
-        let switched = members.iter().filter(sure).filter_map(|at| hops.get(*at)).any(|hop| matches!((hop.actor, hop.used), (Some(actor), Some(used)) if actor != used && world.accounts.is_user(actor)));
-        if switched || accounts.len() > 1 {
-            score += 10.0;
-            why.push("credentials change on the way".to_owned());
-        }
-        let mut techniques: BTreeSet<&str> = BTreeSet::new();
-        for at in members.iter().filter(sure) {
-            if let Some(hop) = hops.get(*at) {
-                techniques.extend(crate::assemble::techniques(hop).first());
-            }
-        }
-        if techniques.len() > 1 {
-            #[expect(clippy::cast_precision_loss, reason = "at most 3")]
-            {
-                score += 10.0 * (techniques.len() - 1).min(3) as f64;
-            }
-            why.push(format!(
-                "{} techniques: {}",
-                techniques.len(),
-                techniques.into_iter().collect::<Vec<_>>().join(", ")
-            ));
-        }
+        (accounts.len() > 1 || sure.iter().any(switches))
+            .then(|| (10.0, "credentials change on the way".to_owned()))
+    }
+
+    fn findings_about(&self, members: &[usize]) -> Points {
         let found = members
             .iter()
-            .filter_map(|at| findings.get(*at))
+            .filter_map(|at| self.findings.get(*at))
             .flatten()
             .collect::<BTreeSet<_>>()
             .len();
-        if found > 0 {
-            #[expect(clippy::cast_precision_loss, reason = "at most 4")]
-            {
-                score += 5.0 * found.min(4) as f64;
-            }
-            why.push(format!(
-                "{found} {} about it",
-                if found == 1 {
-                    "finding is"
-                } else {
-                    "findings are"
-                }
-            ));
-        }
-        if targets.iter().any(|host| {
-            world
-                .hosts
-                .get(*host)
-                .is_some_and(|host| host.domain_controller)
-        }) {
-            score += 15.0;
-            why.push("it reaches a domain controller".to_owned());
-        }
-        let valued = targets
+        let verb = if found == 1 {
+            "finding is"
+        } else {
+            "findings are"
+        };
+        (found > 0).then(|| (5.0 * up_to(4, found), format!("{found} {verb} about it")))
+    }
+
+    fn reaches_controller(&self, targets: &BTreeSet<HostId>) -> Points {
+        let is_controller = |host: &HostId| {
+            let host = self.world.hosts.get(*host);
+            host.is_some_and(|host| host.domain_controller)
+        };
+        targets
+            .iter()
+            .any(is_controller)
+            .then(|| (15.0, "it reaches a domain controller".to_owned()))
+    }
+
+    /// The host or account that is worth most.
+    fn most_valued(&self, targets: &BTreeSet<HostId>, accounts: &BTreeSet<AccountId>) -> Points {
+        let Self { world, worth, .. } = self;
+        let ((points, because), name) = targets
             .iter()
             .filter_map(|host| Some((worth.hosts.get(host)?, world.hosts.key(*host))))
             .chain(accounts.iter().filter_map(|id| {
@@ -618,40 +620,76 @@ impl Scale<'_, '_> {
             }))
             .max_by(|((a, _), a_name), ((b, _), b_name)| {
                 a.total_cmp(b).then_with(|| b_name.cmp(a_name))
-            });
-        if let Some(((points, because), name)) = valued {
-            score += points;
-            why.push(format!("{name} is {because}"));
-        }
-        let new = members
-        .iter()
-        .filter(sure)
-        .filter_map(|at| hops.get(*at))
-        .any(|hop| {
-            matches!((hop.src, hop.used), (Some(src), Some(used)) if world.history.is_new_from(src, used, hop.first))
-        });
-        if new {
-            score += 10.0;
-            why.push("an account comes from a host that it used on no other day".to_owned());
-        }
-        let habits = members.iter().filter(|at| is_usual(**at)).count();
-        if habits > 0 {
-            why.push(format!(
-                "{habits} of its movements are routine on other days"
-            ));
-        }
-        if members
-            .iter()
-            .filter(sure)
-            .filter_map(|at| hops.get(*at))
-            .any(|hop| edges.get(&(hop.src, hop.dst)) == Some(&1))
-        {
-            score += 5.0;
-            why.push("no other movement in these logs connects these two hosts".to_owned());
-        }
-        if why.is_empty() {
-            why.push("one hop".to_owned());
-        }
-        ((score * 10.0).round() / 10.0, why)
+            })?;
+        Some((*points, format!("{name} is {because}")))
     }
+
+    fn comes_from_new_host(&self, sure: &[&Draft]) -> Points {
+        let history = &self.world.history;
+        let is_new = |hop: &&Draft| {
+            hop.src
+                .zip(hop.used)
+                .is_some_and(|(src, used)| history.is_new_from(src, used, hop.first))
+        };
+        sure.iter().any(is_new).then(|| {
+            (
+                10.0,
+                "an account comes from a host that it used on no other day".to_owned(),
+            )
+        })
+    }
+
+    fn routine(&self, members: &[usize]) -> Points {
+        let habits = members.iter().filter(|at| self.is_usual(**at)).count();
+        (habits > 0).then(|| {
+            (
+                0.0,
+                format!("{habits} of its movements are routine on other days"),
+            )
+        })
+    }
+
+    fn unique_edge(&self, sure: &[&Draft]) -> Points {
+        sure.iter()
+            .any(|hop| self.edges.get(&(hop.src, hop.dst)) == Some(&1))
+            .then(|| {
+                (
+                    5.0,
+                    "no other movement in these logs connects these two hosts".to_owned(),
+                )
+            })
+    }
+}
+
+/// A count that says no more beyond a limit.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn up_to(most: usize, count: usize) -> f64 {
+    count.min(most) as f64
+}
+
+/// Hosts beside the longest chain.
+fn reach_beyond(longest: usize, reached: usize) -> Points {
+    (reached > longest).then(|| {
+        (
+            2.0 * up_to(10, reached - 1),
+            format!("{reached} hosts reached"),
+        )
+    })
+}
+
+fn techniques(sure: &[&Draft]) -> Points {
+    let main: BTreeSet<&str> = sure
+        .iter()
+        .filter_map(|hop| crate::assemble::techniques(hop).first().copied())
+        .collect();
+    (main.len() > 1).then(|| {
+        (
+            10.0 * up_to(3, main.len() - 1),
+            format!(
+                "{} techniques: {}",
+                main.len(),
+                main.iter().copied().collect::<Vec<_>>().join(", ")
+            ),
+        )
+    })
 }

@@ -184,7 +184,21 @@ impl Habit {
     }
 }
 
+/// Hosts with logons or movement, and those that each account reached on each day.
+#[derive(Default)]
+struct Reached {
+    hosts: BTreeSet<HostId>,
+    by_day: HashMap<(AccountId, i64), BTreeSet<HostId>>,
+}
+
+impl Reached {
+    fn add(&mut self, account: AccountId, day: i64, host: HostId) {
+        self.by_day.entry((account, day)).or_default().insert(host);
+    }
+}
+
 /// What the network does on its days.
+#[derive(Default)]
 pub(crate) struct Baseline {
     /// Days with logons.
     days: BTreeSet<i64>,
@@ -235,22 +249,52 @@ impl Baseline {
         canonical: &[AccountId],
     ) -> Option<Self> {
         let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
-        let mut days = BTreeSet::new();
-        let mut at: HashMap<(HostId, AccountId), Days> = HashMap::new();
-        let mut edges: HashMap<(HostId, HostId), Days> = HashMap::new();
-        let mut reached: HashMap<(AccountId, i64), BTreeSet<HostId>> = HashMap::new();
-        let mut hosts = BTreeSet::new();
-        let mut worked: HashMap<HostId, Days> = HashMap::new();
-        // From logons and tickets; additions from hops are kept separately.
-        let mut from: HashMap<(HostId, AccountId), Days> = HashMap::new();
+        let moves: Vec<&Draft> = hops
+            .iter()
+            .filter(|hop| is_asserted(hop.confidence) && !hop.attempt)
+            .collect();
+        let mut own = Self::default();
+        let mut reached = Reached::default();
+        own.learn_history(world, &standing);
+        own.learn_sessions(world, &standing, &mut reached);
+        own.learn_moves(world, &moves, &mut reached);
+        if !is_daily(own.days.iter().copied(), LEAST_DAYS + 1) {
+            return None;
+        }
+        own.host_days = reached.hosts.len() * own.days.len();
+        own.learn_novelty(world, &moves);
+        for ((account, today), hosts) in reached.by_day {
+            own.fans
+                .entry(account)
+                .or_default()
+                .insert(today, hosts.len());
+        }
+        own.learn_findings(world, hops, findings, about);
+        own.learn_roles();
+        Some(own)
+    }
+
+    /// The days of accounts, and the hosts that they come from, from logons and tickets.
+    fn learn_history(&mut self, world: &World<'_>, standing: &dyn Fn(AccountId) -> AccountId) {
         for ((src, account), days) in world.history.from() {
-            let own = from.entry((*src, standing(*account))).or_default();
+            let own = self.from.entry((*src, standing(*account))).or_default();
             own.extend(days);
         }
-        let mut active: HashMap<AccountId, Days> = HashMap::new();
         for (account, days) in world.history.accounts() {
-            active.entry(standing(*account)).or_default().extend(days);
+            self.active
+                .entry(standing(*account))
+                .or_default()
+                .extend(days);
         }
+    }
+
+    /// Where people work, and where they log on from elsewhere.
+    fn learn_sessions(
+        &mut self,
+        world: &World<'_>,
+        standing: &dyn Fn(AccountId) -> AccountId,
+        reached: &mut Reached,
+    ) {
         for session in &world.sessions {
             let Some(account) = session
                 .account
@@ -260,87 +304,70 @@ impl Baseline {
             };
             let account = standing(account);
             let today = day(session.time);
-            days.insert(today);
-            hosts.insert(session.host);
-            worked.entry(session.host).or_default().add(today);
-            if let Some(src) = session.from() {
-                worked.entry(src).or_default().add(today);
+            let host = session.host;
+            self.days.insert(today);
+            reached.hosts.insert(host);
+            for end in [Some(host), session.from()].into_iter().flatten() {
+                self.worked.entry(end).or_default().add(today);
             }
-            if session.is_remote() {
-                at.entry((session.host, account)).or_default().add(today);
-                reached
-                    .entry((account, today))
-                    .or_default()
-                    .insert(session.host);
+            let remote = session.is_remote();
+            if remote || matches!(session.logon_type, 2 | 7 | 10 | 11) {
+                self.at.entry((host, account)).or_default().add(today);
+            }
+            if remote {
+                reached.add(account, today, host);
                 if let Some(src) = session.from() {
-                    edges.entry((src, session.host)).or_default().add(today);
+                    self.edges.entry((src, host)).or_default().add(today);
                 }
-            } else if matches!(session.logon_type, 2 | 7 | 10 | 11) {
-                at.entry((session.host, account)).or_default().add(today);
             }
         }
-        let mut ways: HashMap<(AccountId, Family), Days> = HashMap::new();
-        let mut switches: HashMap<(AccountId, AccountId), Days> = HashMap::new();
-        let moving = |hop: &Draft| is_asserted(hop.confidence) && !hop.attempt;
-        for hop in hops.iter().filter(|hop| moving(hop)) {
+    }
+
+    /// Who moved from where to where, how, and as whom.
+    fn learn_moves(&mut self, world: &World<'_>, moves: &[&Draft], reached: &mut Reached) {
+        for hop in moves {
             let today = day(hop.first);
-            days.insert(today);
-            hosts.insert(hop.dst);
+            self.days.insert(today);
+            reached.hosts.insert(hop.dst);
             for end in [Some(hop.dst), hop.src].into_iter().flatten() {
-                worked.entry(end).or_default().add(today);
+                self.worked.entry(end).or_default().add(today);
             }
             if let Some(src) = hop.src {
-                edges.entry((src, hop.dst)).or_default().add(today);
+                self.edges.entry((src, hop.dst)).or_default().add(today);
             }
             let Subject::Account(account) = Subject::of(hop) else {
                 continue;
             };
-            active.entry(account).or_default().add(today);
-            at.entry((hop.dst, account)).or_default().add(today);
-            ways.entry((account, hop.family)).or_default().add(today);
-            reached.entry((account, today)).or_default().insert(hop.dst);
+            self.active.entry(account).or_default().add(today);
+            self.at.entry((hop.dst, account)).or_default().add(today);
+            self.ways
+                .entry((account, hop.family))
+                .or_default()
+                .add(today);
+            reached.add(account, today, hop.dst);
             if let Some(src) = hop.src {
-                from.entry((src, account)).or_default().add(today);
+                self.from.entry((src, account)).or_default().add(today);
             }
             if let Some((actor, used)) = switched(world, hop) {
-                switches.entry((actor, used)).or_default().add(today);
+                self.switches.entry((actor, used)).or_default().add(today);
             }
         }
-        if !is_daily(days.iter().copied(), LEAST_DAYS + 1) {
-            return None;
-        }
-        let mut own = Self {
-            host_days: hosts.len() * days.len(),
-            days,
-            at,
-            from,
-            edges,
-            ways,
-            switches,
-            active,
-            worked,
-            left: HashMap::new(),
-            moved: HashMap::new(),
-            fans: HashMap::new(),
-            pools: HashMap::new(),
-            pools_on: HashMap::new(),
-            fans_of: HashMap::new(),
-            techniques: HashMap::new(),
-            rules: HashMap::new(),
-            rule_hosts: HashMap::new(),
-        };
-        for hop in hops.iter().filter(|hop| moving(hop)) {
-            let levels = own.levels(world, hop);
+    }
+
+    /// How new the newest movement of each account and each host was on each day, measured on what all days show.
+    fn learn_novelty(&mut self, world: &World<'_>, moves: &[&Draft]) {
+        for hop in moves {
+            let levels = self.levels(world, hop);
             let today = day(hop.first);
             let account = match Subject::of(hop) {
                 Subject::Account(account) => {
-                    Some(own.moved.entry(account).or_default().entry(today))
+                    Some(self.moved.entry(account).or_default().entry(today))
                 }
                 Subject::Host(_) => None,
             };
             let host = hop
                 .src
-                .map(|src| own.left.entry(src).or_default().entry(today));
+                .map(|src| self.left.entry(src).or_default().entry(today));
             for entry in [account, host].into_iter().flatten() {
                 let least = entry.or_insert([KNOWN; 5]);
                 for (old, new) in least.iter_mut().zip(levels) {
@@ -348,15 +375,6 @@ impl Baseline {
                 }
             }
         }
-        for ((account, today), hosts) in reached {
-            own.fans
-                .entry(account)
-                .or_default()
-                .insert(today, hosts.len());
-        }
-        own.learn_findings(world, hops, findings, about);
-        own.learn_roles();
-        Some(own)
     }
 
     fn learn_findings(

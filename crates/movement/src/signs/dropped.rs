@@ -92,8 +92,52 @@ fn is_startup(path: &str) -> bool {
     path.contains("\\start menu\\programs\\startup\\")
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
-    let mut files: HashMap<HostId, Vec<Written>> = HashMap::new();
+/// Files that arrived, by the host on which they were written.
+#[derive(Default)]
+struct Arrived(HashMap<HostId, Vec<Written>>);
+
+impl Arrived {
+    fn add(&mut self, host: HostId, file: Written) {
+        let written = self.0.entry(host).or_default();
+        if written.len() < MOST {
+            written.push(file);
+        }
+    }
+
+    /// The writes of each file, by time. The share's event and the file's are the same write: the one that names the
+    /// client represents both.
+    fn by_path(self) -> Files {
+        let mut by_path = Files::new();
+        for (host, written) in self.0 {
+            for one in written {
+                by_path
+                    .entry((host, one.path.clone()))
+                    .or_default()
+                    .push(one);
+            }
+        }
+        for written in by_path.values_mut() {
+            written
+                .sort_unstable_by_key(|one| (one.time, one.from.is_none(), one.by, one.logon_id));
+            let named: Vec<i64> = written
+                .iter()
+                .filter(|one| one.from.is_some() || one.by.is_some())
+                .map(|one| one.time)
+                .collect();
+            written.retain(|one| {
+                one.from.is_some()
+                    || one.by.is_some()
+                    || !named
+                        .iter()
+                        .any(|time| (time - one.time).abs() <= 10 * SECOND)
+            });
+        }
+        by_path
+    }
+}
+
+/// Files that the share's event names with the client. What changes a policy needs no later use to matter.
+fn over_shares(world: &mut World<'_>, arrived: &mut Arrived, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, facts::ShareFile, |row| {
         let (share, relative) = (row.share_name(), row.relative_target_name());
@@ -136,9 +180,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         if !is_runnable(&path) {
             return;
         }
-        let written = files.entry(host).or_default();
-        if written.len() < MOST {
-            written.push(Written {
+        arrived.add(
+            host,
+            Written {
                 time: row.time,
                 path,
                 reference: row.reference,
@@ -150,9 +194,14 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 logon_id: row.subject_logon_id(),
                 through: Through::Share,
                 uses: 0,
-            });
-        }
+            },
+        );
     });
+}
+
+/// Files that the kernel wrote in the session of a client, according to the audit of objects.
+fn in_sessions(world: &mut World<'_>, arrived: &mut Arrived) {
+    let catalog = world.catalog;
     for_each(catalog, facts::ObjectAccess, |row| {
         let path = row.object_name().to_lowercase();
         if !matches!(row.process_name(), "" | "-" | "System")
@@ -172,9 +221,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         else {
             return;
         };
-        let written = files.entry(host).or_default();
-        if written.len() < MOST {
-            written.push(Written {
+        arrived.add(
+            host,
+            Written {
                 time: row.time,
                 path,
                 reference: row.reference,
@@ -183,9 +232,14 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 logon_id,
                 through: Through::Share,
                 uses: 0,
-            });
-        }
+            },
+        );
     });
+}
+
+/// Files that Sysmon saw the kernel or a remote desktop client write.
+fn by_servers(world: &mut World<'_>, arrived: &mut Arrived, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::FileCreation, |row| {
         let image = base_name(row.image()).to_lowercase();
         // The kernel serves shares; the remote desktop client writes for the server it is connected to.
@@ -230,9 +284,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 .weighs(Class::File, 0.15),
             );
         }
-        let written = files.entry(host).or_default();
-        if written.len() < MOST {
-            written.push(Written {
+        arrived.add(
+            host,
+            Written {
                 time: row.time,
                 path,
                 reference: row.reference,
@@ -241,44 +295,20 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 logon_id: 0,
                 through,
                 uses: 0,
-            });
-        }
+            },
+        );
     });
-    if files.is_empty() {
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let mut arrived = Arrived::default();
+    over_shares(world, &mut arrived, out);
+    in_sessions(world, &mut arrived);
+    by_servers(world, &mut arrived, out);
+    if arrived.0.is_empty() {
         return;
     }
-    // The share's event and the file's are the same write: the one that names the client represents both.
-    let mut by_path: HashMap<(HostId, String), Vec<Written>> = HashMap::new();
-    for (host, written) in files {
-        for one in written {
-            by_path
-                .entry((host, one.path.clone()))
-                .or_default()
-                .push(one);
-        }
-    }
-    for written in by_path.values_mut() {
-        written.sort_unstable_by(|a, b| {
-            (a.time, a.from.is_none(), a.by, a.logon_id).cmp(&(
-                b.time,
-                b.from.is_none(),
-                b.by,
-                b.logon_id,
-            ))
-        });
-        let named: Vec<i64> = written
-            .iter()
-            .filter(|one| one.from.is_some() || one.by.is_some())
-            .map(|one| one.time)
-            .collect();
-        written.retain(|one| {
-            one.from.is_some()
-                || one.by.is_some()
-                || !named
-                    .iter()
-                    .any(|time| (time - one.time).abs() <= 10 * SECOND)
-        });
-    }
+    let mut by_path = arrived.by_path();
     startup(world, &by_path, out);
     executed(world, &mut by_path, out);
     loaded(world, &mut by_path, out);

@@ -521,18 +521,6 @@ fn hashed_names(world: &World<'_>) -> HashMap<String, AccountId> {
     all
 }
 
-/// Time, host, connection name, account, client's address and name, reference, and whether it connects (or leaves).
-type Reconnect<'a> = (
-    i64,
-    HostId,
-    &'a str,
-    Option<AccountId>,
-    &'a str,
-    &'a str,
-    u64,
-    bool,
-);
-
 /// The client's settings follow its connection within this time.
 const SETTLES: i64 = 60 * SECOND;
 
@@ -634,8 +622,8 @@ impl Desktops {
     }
 }
 
-fn events(world: &mut World<'_>, out: &mut Sink) {
-    let catalog = world.catalog;
+/// Logons to a desktop, first or again, that the Security log of the destination names with their client.
+fn logged_on(world: &mut World<'_>, out: &mut Sink) {
     for at in 0..world.sessions.len() {
         let Some(session) = world.sessions.get(at) else {
             continue;
@@ -670,7 +658,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         let client = session.ip.map(|ip| ip.to_string()).unwrap_or_default();
         logon(world, out, evidence, &client);
     }
-    let sessions = Desktops::read(world);
+}
+
+/// Who proved to be whom before the desktop began, according to the listener of connections.
+fn authenticated(world: &mut World<'_>, desktops: &Desktops, out: &mut Sink) {
+    let catalog = world.catalog;
     // Names with their domains first, so that the meaning of one without a domain does not depend on order.
     for_each(catalog, facts::DesktopAuthentication, |row| {
         if let Some(domain) = given(row.domain()) {
@@ -698,13 +690,18 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .used(user)
         .weighs(Class::RdpAuthentication, 0.4);
         // Older servers write it before they ask for a password.
-        if sessions.is_silent(host, row.time) {
+        if desktops.is_silent(host, row.time) {
             evidence.act = Act::Weak;
             evidence.attempt = true;
             evidence.what.then(", and no session followed");
         }
         logon(world, out, evidence, row.client());
     });
+}
+
+/// Desktops that began or were resumed, according to the session manager.
+fn began(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::DesktopSession, |row| {
         let id = row.event_id;
         let client = row.address();
@@ -732,51 +729,87 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .weighs(Class::RdpSession, 0.4);
         logon(world, out, evidence, client);
     });
-    let mut reconnects: Vec<Reconnect<'_>> = Vec::new();
-    for_each(catalog, facts::DesktopReconnection, |row| {
-        let arrives = row.event_id == 4778;
+}
+
+/// A session that a client was connected to, or that it left.
+struct Reconnect<'a> {
+    time: i64,
+    host: HostId,
+    /// Name of the connection.
+    session: &'a str,
+    user: Option<AccountId>,
+    /// Address of the client.
+    client: &'a str,
+    /// Name of the client.
+    name: &'a str,
+    reference: u64,
+    arrives: bool,
+}
+
+impl Reconnect<'_> {
+    /// Whether the client left this session for another account's: at once, under the same connection name, and without
+    /// a new logon. It took the other one over.
+    fn is_left_for(&self, connects: &Self) -> bool {
+        !self.arrives
+            && self.host == connects.host
+            && self.session == connects.session
+            && self.user != connects.user
+            && self.client == connects.client
+            && connects.time - self.time <= 2 * SECOND
+    }
+}
+
+/// All connections to sessions and all leaves, by time.
+fn reconnects<'a>(world: &mut World<'a>) -> Vec<Reconnect<'a>> {
+    let mut all: Vec<Reconnect<'a>> = Vec::new();
+    for_each(world.catalog, facts::DesktopReconnection, |row| {
         let host = world.writer(row);
         let user = world
             .accounts
             .get("", row.account_domain(), row.account_name());
-        reconnects.push((
-            row.time,
+        all.push(Reconnect {
+            time: row.time,
             host,
-            row.session_name(),
+            session: row.session_name(),
             user,
-            row.client_address(),
-            row.client_name(),
-            row.reference,
-            arrives,
-        ));
+            client: row.client_address(),
+            name: row.client_name(),
+            reference: row.reference,
+            arrives: row.event_id == 4778,
+        });
     });
-    reconnects.sort_by(|a, b| (a.0, a.1, a.2, a.7).cmp(&(b.0, b.1, b.2, b.7)));
+    all.sort_by_key(|one| (one.time, one.host, one.session, one.arrives));
+    all
+}
+
+/// Sessions that a client was connected to; among them those that it took over from another account.
+fn connected(world: &mut World<'_>, out: &mut Sink) {
+    /// Most events to look back at for the one that left the session.
+    const BACK: usize = 16;
+    let reconnects = reconnects(world);
     for (at, one) in reconnects.iter().enumerate() {
-        let (time, host, session, user, client, name, reference, arrives) = *one;
-        if !arrives || !session.to_lowercase().starts_with("rdp") {
+        if !one.arrives || !one.session.to_lowercase().starts_with("rdp") {
             continue;
         }
-        // The same client under the same connection name, another account, no new logon: the session was taken over.
         let taken = reconnects
-            .get(at.saturating_sub(16)..at)
+            .get(at.saturating_sub(BACK)..at)
             .unwrap_or_default()
             .iter()
             .rev()
-            .find(|before| {
-                !before.7
-                    && before.1 == host
-                    && before.2 == session
-                    && before.3 != user
-                    && before.4 == client
-                    && time - before.0 <= 2 * SECOND
-            });
+            .find(|before| before.is_left_for(one));
+        let Reconnect {
+            session,
+            client,
+            name,
+            ..
+        } = one;
         let mut evidence = Evidence::new(
             Kind::DestinationLogon,
             Family::Rdp,
             Act::Strong,
-            host,
-            time,
-            reference,
+            one.host,
+            one.time,
+            one.reference,
             format!("{session} connected from {client} ({name})"),
         )
         .technique(if taken.is_some() {
@@ -784,12 +817,12 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         } else {
             TECHNIQUES
         })
-        .used(user)
+        .used(one.user)
         .weighs(Class::RdpConnect, 0.4);
         if let Some(before) = taken {
-            evidence.actor = before.3;
-            evidence.effective = user;
-            evidence.refs.push(before.6);
+            evidence.actor = before.user;
+            evidence.effective = one.user;
+            evidence.refs.push(before.reference);
             evidence.what =
                 format!("session of another account taken over from {client} ({name})").into();
         }
@@ -800,6 +833,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         };
         logon(world, out, evidence, client);
     }
+}
+
+/// Accounts that may not use remote desktop here.
+fn refused(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::DesktopDenial, |row| {
         let host = world.writer(row);
         let user = world
@@ -820,6 +858,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         evidence.attempt = true;
         logon(world, out, evidence, row.client_address());
     });
+}
+
+/// Clients that a gateway connected to a destination.
+fn through_gateways(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::GatewayConnection, |row| {
         let host = world.writer(row);
         let src = world.hosts.place(row.ip_address(), host, row.time);
@@ -845,6 +888,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(Class::Gateway, 0.45),
         );
     });
+}
+
+/// Clients whose connection was accepted, before anybody logged on.
+fn accepted(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::DesktopConnection, |row| {
         let host = world.writer(row);
         let src = world.hosts.place(row.client_ip(), host, row.time);
@@ -865,6 +913,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             );
         }
     });
+}
+
+/// Destinations that the client's own log names.
+fn targets_of_clients(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::DesktopClient, |row| {
         let host = world.writer(row);
         let Place::Host(dst) = world.hosts.place(row.value(), host, row.time) else {
@@ -887,13 +940,10 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(Class::Client, 0.2),
         );
     });
-    client_users(world, out);
-    tunnels(world, out);
-    desktops(world, out);
-    typed(world, out);
-    shadowed(world, out);
-    remembered(world, out);
-    // Connections to the remote desktop port that an end logged.
+}
+
+/// Connections to the remote desktop port that an end logged.
+fn connections(world: &mut World<'_>, out: &mut Sink) {
     for at in 0..world.connections.len() {
         let Some(one) = world.connections.get(at) else {
             continue;
@@ -938,7 +988,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
         out.push(evidence);
     }
-    // The client's library in a program that is not the client: a remote desktop without a person.
+}
+
+/// The client's library in a program that is not the client: a remote desktop without a person.
+fn libraries(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::ImageLoad, |row| {
         if !base_name(row.image_loaded()).eq_ignore_ascii_case("mstscax.dll")
             || base_name(row.image()).eq_ignore_ascii_case("mstsc.exe")
@@ -986,6 +1040,26 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         evidence.source_logon = Some(logon);
         out.push(evidence);
     });
+}
+
+fn events(world: &mut World<'_>, out: &mut Sink) {
+    logged_on(world, out);
+    let sessions = Desktops::read(world);
+    authenticated(world, &sessions, out);
+    began(world, out);
+    connected(world, out);
+    refused(world, out);
+    through_gateways(world, out);
+    accepted(world, out);
+    targets_of_clients(world, out);
+    client_users(world, out);
+    tunnels(world, out);
+    desktops(world, out);
+    typed(world, out);
+    shadowed(world, out);
+    remembered(world, out);
+    connections(world, out);
+    libraries(world, out);
 }
 
 /// Remote desktop connections that a sensor saw.

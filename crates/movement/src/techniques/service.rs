@@ -447,9 +447,8 @@ fn silent<'a, F>(world: &mut World<'a>, row: &Row<'a, '_, F>, service: &str) -> 
     .weighs(Class::ServiceProcess, 0.1)
 }
 
-fn events(world: &mut World<'_>, out: &mut Sink) {
-    started_for_clients(world, out);
-    borrowed(world, out);
+/// Services installed, according to the service control manager.
+fn installed(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, facts::ServiceInstallation, |row| {
         let (sid, path, name) = (row.user_id(), row.image_path(), row.service_name());
@@ -487,6 +486,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         evidence.program = program(path);
         out.push(evidence);
     });
+}
+
+/// Services installed, according to the audit, which names the session.
+fn audited(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::ServiceAudit, |row| {
         let (path, name, sid) = (
             row.service_file_name(),
@@ -529,14 +533,22 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
         out.push(evidence);
     });
-    // A program that is not a service does not respond to the service control manager.
+}
+
+/// Programs that are not services, and so do not respond to the service control manager.
+fn unresponsive(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::ServiceFailure, |row| {
         out.push(silent(world, row, row.service_name()));
     });
     for_each(catalog, facts::ServiceTimeout, |row| {
         out.push(silent(world, row, row.service_name()));
     });
-    // From 2.30 on, PsExec leaves its connection's key under the client's name: a claim, like the names of its pipes.
+}
+
+/// From 2.30 on, PsExec leaves its connection's key under the client's name: a claim, like the names of its pipes.
+fn key_files(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::FileCreation, |row| {
         let Some(client) = key_file(row.target_filename()) else {
             return;
@@ -560,7 +572,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             );
         }
     });
-    // Sysmon sees the service control manager write the new service's command.
+}
+
+/// Sysmon sees the service control manager write the new service's command.
+fn registered(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::RegistryValue, |row| {
         let target = row.target_object();
         let lower = target.to_lowercase();
@@ -592,6 +608,16 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(Class::Service, 0.2),
         );
     });
+}
+
+fn events(world: &mut World<'_>, out: &mut Sink) {
+    started_for_clients(world, out);
+    borrowed(world, out);
+    installed(world, out);
+    audited(world, out);
+    unresponsive(world, out);
+    key_files(world, out);
+    registered(world, out);
 }
 
 /// Children of services.exe that look like what remote execution tools start.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of,
+    AccountId, AccountKind, HostId, Place, Row, SECOND, base_name, facts, for_each, kind_of,
 };
 
 use super::{Shares, Shown, Technique, ToolName};
@@ -337,200 +337,298 @@ pub(crate) fn pipe(name: &str) -> Option<Pipe> {
     }
 }
 
-fn events(world: &mut World<'_>, out: &mut Sink) {
-    let catalog = world.catalog;
-    let mut collected = Collected::new();
-    for_each(catalog, facts::ShareAccess, |row| {
-        let id = row.event_id;
+/// A client's use of an administrative share, or of a pipe.
+struct Access<'r, 'a> {
+    row: &'r Row<'a, 'r, facts::ShareAccess>,
+    host: HostId,
+    kind: AccountKind,
+    /// Whether the share is an administrative one.
+    admin: bool,
+    /// Whether the share is the one of pipes.
+    pipes: bool,
+    /// The rights to the file that were asked for; 0 if the event does not say.
+    mask: u64,
+    src: Place,
+    /// Whether the machine's own account came: with its system token, if it came from another address.
+    own: bool,
+    /// Whether another machine's account moves: it writes, or comes from an address other than that machine's.
+    another: bool,
+    /// Whether a program of the client asked for a share of the machine that it runs on.
+    looped: bool,
+}
+
+/// What an access shows.
+struct Meaning {
+    family: Family,
+    act: Act,
+    techniques: &'static [&'static str],
+    class: Class,
+    weight: f64,
+    /// Machine that the pipe's name claims to come from.
+    claims: Option<String>,
+}
+
+impl<'r, 'a> Access<'r, 'a> {
+    /// `None` for shares and accounts of which nothing follows.
+    fn read(world: &mut World<'a>, row: &'r Row<'a, 'r, facts::ShareAccess>) -> Option<Self> {
+        let with_target = row.event_id == 5145;
         let share = row.share_name();
-        let target = row.relative_target_name();
         let (admin, pipes) = (is_admin_share(share), is_pipe_share(share));
-        let relevant = admin || (pipes && id == 5145);
+        let relevant = admin || (pipes && with_target);
         if !relevant {
-            return;
+            return None;
         }
         let (sid, name) = (row.subject_user_sid(), row.subject_user_name());
         let kind = kind_of(name, sid);
         let host = world.writer(row);
-        // The machine's own account at another address: somebody there acts with this machine's system token.
         let own = (sid == "S-1-5-18" || world.hosts.is_account_of(name, host))
-            && (admin || target.eq_ignore_ascii_case("svcctl"));
-        let mask = if id == 5145 { row.access_mask() } else { 0 };
-        let mut src = world.hosts.place(row.ip_address(), host, row.time);
-        // Another machine's account moves if it writes, or comes from an address other than that machine's.
+            && (admin || row.relative_target_name().eq_ignore_ascii_case("svcctl"));
+        let mask = if with_target { row.access_mask() } else { 0 };
+        let src = world.hosts.place(row.ip_address(), host, row.time);
         let another = kind == AccountKind::Machine
             && (admin && mask & WRITES != 0
                 || matches!(src, Place::Host(src) if world.is_elsewhere(name, host, src)));
         if matches!(kind, AccountKind::Machine | AccountKind::System) && !own && !another {
-            return;
+            return None;
         }
-        if own {
-            if matches!(src, Place::Host(_)) {
-                out.push(
-                    Evidence::new(
-                        Kind::DestinationExecution,
-                        Family::Exploit,
-                        Act::Strong,
-                        host,
-                        row.time,
-                        row.reference,
-                        format!(
-                            "the machine's own account came from {} to {share} {target}",
-                            row.ip_address()
-                        ),
-                    )
-                    .technique(&["T1210", "T1021.002"])
-                    .from(src)
-                    .weighs(Class::OwnAccount, 0.3),
-                );
+        Some(Self {
+            row,
+            host,
+            kind,
+            admin,
+            pipes,
+            mask,
+            src,
+            own,
+            another,
+            looped: false,
+        })
+    }
+
+    /// The machine's own account from another address: somebody there acts with this machine's system token.
+    fn by_own_account(&self) -> Option<Evidence> {
+        let Self { row, src, .. } = self;
+        matches!(src, Place::Host(_)).then(|| {
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::Exploit,
+                Act::Strong,
+                self.host,
+                row.time,
+                row.reference,
+                format!(
+                    "the machine's own account came from {} to {} {}",
+                    row.ip_address(),
+                    row.share_name(),
+                    row.relative_target_name()
+                ),
+            )
+            .technique(&["T1210", "T1021.002"])
+            .from(*src)
+            .weighs(Class::OwnAccount, 0.3)
+        })
+    }
+
+    /// The client in whose session something wrote to a share of its own machine.
+    fn client_behind(&self, world: &World<'_>) -> Option<Place> {
+        let row = self.row;
+        let session = world
+            .session(self.host, row.subject_logon_id(), row.time)
+            .and_then(|at| world.sessions.get(at))?;
+        let remote = session.is_remote() && session.logon_type == 3;
+        (remote && self.admin && self.mask & WRITES != 0).then_some(session.source)
+    }
+
+    fn was_refused(&self) -> bool {
+        was_refused(self.row.keywords())
+    }
+
+    /// Whether the file may be one in which a command left its output for the client.
+    fn may_be_output(&self) -> bool {
+        let (share, target) = (self.row.share_name(), self.row.relative_target_name());
+        !self.was_refused() && !self.looped && self.admin && is_output_place(share, target)
+    }
+
+    /// `None` if nothing follows.
+    fn meaning(&self) -> Option<Meaning> {
+        let target = self.row.relative_target_name();
+        let anonymous = self.kind == AccountKind::Anonymous;
+        if self.pipes {
+            let mut pipe = pipe(target)?;
+            if anonymous && pipe.act != Act::Strong {
+                return None;
             }
-            return;
-        }
-        let attempt = was_refused(row.keywords());
-        let logon = row.subject_logon_id();
-        let mut looped = false;
-        if src == Place::Local {
-            // Files that a client's command writes to a share of the machine itself are in the client's session.
-            let client = world
-                .session(host, logon, row.time)
-                .and_then(|at| world.sessions.get(at))
-                .filter(|session| session.is_remote() && session.logon_type == 3);
-            match client {
-                Some(session) if admin && mask & WRITES != 0 => {
-                    src = session.source;
-                    looped = true;
-                }
-                _ => return,
+            // Machines open each other's pipes all day: it shows how a machine's key is used, not that it is stolen.
+            if self.another && pipe.act == Act::Weak {
+                pipe.act = Act::None;
             }
+            return Some(Meaning {
+                family: pipe.family,
+                act: pipe.act,
+                techniques: pipe.techniques,
+                class: Class::Pipe,
+                weight: 0.15,
+                claims: pipe.claims,
+            });
         }
-        let user = world.accounts.get(sid, row.subject_domain_name(), name);
-        if !attempt && !looped && admin && is_output_place(share, target) {
-            collected
-                .entry((host, logon, share_path(share, target)))
-                .or_default()
-                .push(Touched {
-                    time: row.time,
-                    mask,
-                    src,
-                    user,
-                    reference: row.reference,
-                });
+        if anonymous {
+            return None;
         }
-        let (family, act, techniques, class, weight, claims): (_, _, &[&'static str], _, _, _) =
-            if pipes {
-                let Some(mut pipe) = pipe(target) else { return };
-                if kind == AccountKind::Anonymous && pipe.act != Act::Strong {
-                    return;
-                }
-                // Machines open each other's pipes all day: it shows how a machine's key is used, not that it is
-                // stolen.
-                if another && pipe.act == Act::Weak {
-                    pipe.act = Act::None;
-                }
-                (
-                    pipe.family,
-                    pipe.act,
-                    pipe.techniques,
-                    Class::Pipe,
-                    0.15,
-                    pipe.claims,
-                )
-            } else if kind == AccountKind::Anonymous {
-                return;
-            } else if let Some((family, techniques)) =
-                output_of(target).filter(|_| mask & (WRITES | READS | DELETES) != 0)
-            {
-                (family, Act::Strong, techniques, Class::File, 0.15, None)
-            } else if looped {
-                (
-                    Family::Smb,
-                    Act::Strong,
-                    &["T1021.002"],
-                    Class::File,
-                    0.15,
-                    None,
-                )
-            } else if mask & WRITES != 0 && base_name(target).contains('.') {
-                (
-                    Family::Smb,
-                    Act::Strong,
-                    &["T1021.002", "T1570"],
-                    Class::File,
-                    0.15,
-                    None,
-                )
-            } else {
-                (
-                    Family::Smb,
-                    Act::Weak,
-                    &["T1021.002"],
-                    Class::Share,
-                    0.05,
-                    None,
-                )
-            };
-        let what = match (attempt, pipes, id) {
+        let file = |family, techniques| Meaning {
+            family,
+            act: Act::Strong,
+            techniques,
+            class: Class::File,
+            weight: 0.15,
+            claims: None,
+        };
+        let touched = self.mask & (WRITES | READS | DELETES) != 0;
+        let written = self.mask & WRITES != 0 && base_name(target).contains('.');
+        Some(match output_of(target).filter(|_| touched) {
+            Some((family, techniques)) => file(family, techniques),
+            None if self.looped => file(Family::Smb, &["T1021.002"]),
+            None if written => file(Family::Smb, &["T1021.002", "T1570"]),
+            None => Meaning {
+                family: Family::Smb,
+                act: Act::Weak,
+                techniques: &["T1021.002"],
+                class: Class::Share,
+                weight: 0.05,
+                claims: None,
+            },
+        })
+    }
+
+    fn sentence(&self, act: Act) -> String {
+        let (share, target) = (self.row.share_name(), self.row.relative_target_name());
+        match (self.was_refused(), self.pipes, self.row.event_id) {
             (true, ..) => format!("was refused {share}"),
             (_, true, _) => format!("opened pipe {target}"),
             (_, _, 5140) => format!("opened share {share}"),
-            _ if looped => {
+            _ if self.looped => {
                 format!("a program of the client wrote {target} on its own machine's {share}")
             }
-            _ if act == Act::Strong && mask & WRITES != 0 => {
+            _ if act == Act::Strong && self.mask & WRITES != 0 => {
                 format!("wrote {target} on {share}")
             }
             _ if act == Act::Strong => format!("collected {target} on {share}"),
             _ => format!("accessed {target} on {share}"),
-        };
-        let execution = act == Act::Strong;
+        }
+    }
+
+    fn evidence(
+        &self,
+        world: &mut World<'a>,
+        user: Option<AccountId>,
+        meaning: Meaning,
+    ) -> Evidence {
+        let row = self.row;
+        let refused = self.was_refused();
+        let execution = meaning.act == Act::Strong;
         let mut evidence = Evidence::new(
             if execution {
                 Kind::DestinationExecution
             } else {
                 Kind::DestinationLogon
             },
-            family,
-            if attempt { Act::Weak } else { act },
-            host,
+            meaning.family,
+            if refused { Act::Weak } else { meaning.act },
+            self.host,
             row.time,
             row.reference,
-            what,
+            self.sentence(meaning.act),
         )
-        .technique(techniques)
-        .from(src)
+        .technique(meaning.techniques)
+        .from(self.src)
         .used(user)
-        .weighs(class, weight)
-        .in_session(world, logon);
-        evidence.attempt = attempt;
-        if execution && admin {
-            evidence.program = programs::program(&programs::on_share(share, target));
+        .weighs(meaning.class, meaning.weight)
+        .in_session(world, row.subject_logon_id());
+        evidence.attempt = refused;
+        if execution && self.admin {
+            let path = programs::on_share(row.share_name(), row.relative_target_name());
+            evidence.program = programs::program(&path);
         }
-        if src == Place::Unknown
-            && let Some(claimed) = claims
+        if self.src == Place::Unknown
+            && let Some(claimed) = meaning.claims
         {
-            evidence.src = world.hosts.place(&claimed, host, row.time);
+            evidence.src = world.hosts.place(&claimed, self.host, row.time);
         }
-        // The event itself names the authenticated client.
-        if let (Place::Host(_), false) = (src, looped) {
-            let mut named = Evidence::new(
-                Kind::DestinationLogon,
-                family,
-                Act::None,
-                host,
-                row.time,
-                row.reference,
-                format!("{name} came from {}", row.ip_address()),
-            )
-            .from(src)
-            .used(user)
-            .weighs(Class::Logon, 0.35);
-            named.session = evidence.session;
-            out.push(named);
+        evidence
+    }
+
+    /// The event itself names the authenticated client.
+    fn client(&self, user: Option<AccountId>, shown: &Evidence) -> Option<Evidence> {
+        if self.looped || !matches!(self.src, Place::Host(_)) {
+            return None;
         }
+        let row = self.row;
+        let mut evidence = Evidence::new(
+            Kind::DestinationLogon,
+            shown.family,
+            Act::None,
+            self.host,
+            row.time,
+            row.reference,
+            format!("{} came from {}", row.subject_user_name(), row.ip_address()),
+        )
+        .from(self.src)
+        .used(user)
+        .weighs(Class::Logon, 0.35);
+        evidence.session = shown.session;
+        Some(evidence)
+    }
+}
+
+/// What clients did on administrative shares and with pipes, according to the server of shares.
+fn accessed(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    let mut collected = Collected::new();
+    for_each(catalog, facts::ShareAccess, |row| {
+        let Some(mut access) = Access::read(world, row) else {
+            return;
+        };
+        if access.own {
+            out.extend(access.by_own_account());
+            return;
+        }
+        if access.src == Place::Local {
+            let Some(client) = access.client_behind(world) else {
+                return;
+            };
+            access.src = client;
+            access.looped = true;
+        }
+        let user = world.accounts.get(
+            row.subject_user_sid(),
+            row.subject_domain_name(),
+            row.subject_user_name(),
+        );
+        if access.may_be_output() {
+            let path = share_path(row.share_name(), row.relative_target_name());
+            collected
+                .entry((access.host, row.subject_logon_id(), path))
+                .or_default()
+                .push(Touched {
+                    time: row.time,
+                    mask: access.mask,
+                    src: access.src,
+                    user,
+                    reference: row.reference,
+                });
+        }
+        let Some(meaning) = access.meaning() else {
+            return;
+        };
+        let evidence = access.evidence(world, user, meaning);
+        out.extend(access.client(user, &evidence));
         out.push(evidence);
     });
     outputs(world, &collected, out);
-    // A pipe of a remote execution tool that the kernel's SMB server opened for a client.
+}
+
+/// Pipes of remote execution tools that the kernel's SMB server opened for a client.
+fn opened_pipes(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::Pipe, |row| {
         let id = row.event_id;
         let name = row.pipe_name();
@@ -576,7 +674,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
         out.push(evidence);
     });
-    // Programs that the SMB server wrote for a client.
+}
+
+/// Programs that the SMB server wrote for a client.
+fn written_programs(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
     for_each(catalog, facts::FileCreation, |row| {
         if !row.image().eq_ignore_ascii_case("System") {
             return;
@@ -605,6 +707,12 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         evidence.program = programs::program(path);
         out.push(evidence);
     });
+}
+
+fn events(world: &mut World<'_>, out: &mut Sink) {
+    accessed(world, out);
+    opened_pipes(world, out);
+    written_programs(world, out);
 }
 
 /// Administrative shares and files on them that a sensor saw.
