@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::channel::is_of_a_host;
-use crabwalk_detect::{Finding, Outcome, RiskObjectKind};
+use crabwalk_detect::{ContentProblem, Finding, Gap, Outcome, RiskObjectKind};
 use crabwalk_events::{Assets, Catalog, CatalogError, EventRef};
 use crabwalk_hunt::Conclusion;
-use crabwalk_movement::{Movement, Standing};
+use crabwalk_movement::{Movement, Skew, Standing};
+use crabwalk_sources::collect::Coverage;
 use crabwalk_sources::report::SourceReport;
 use crabwalk_vocabulary::account::kind_of;
 pub(crate) use crabwalk_vocabulary::time::text as time;
@@ -58,55 +59,9 @@ impl Case {
         let Conclusion {
             outcome, movement, ..
         } = input.conclusion;
-        let assets = &outcome.knowledge.assets;
-        let mut hosts = Hosts::new(assets, movement);
-        for covered in &outcome.coverage {
-            if is_of_a_host(&covered.channel) {
-                hosts.add(&covered.host);
-            }
-        }
-        for finding in &outcome.findings {
-            for event in &finding.events {
-                if is_of_a_host(&event.channel) {
-                    hosts.add(&event.host);
-                }
-            }
-            for name in finding.hosts() {
-                hosts.add(&name);
-            }
-            for name in ["src", "dest", "src_ip", "dest_ip"]
-                .iter()
-                .flat_map(|name| finding.values(name))
-            {
-                hosts.add(name);
-            }
-        }
-        for (event_type, writers) in &outcome.hosts_by_type {
-            let kerberos = ["security/4768", "security/4769"];
-            if kerberos.contains(&event_type.to_lowercase().as_str()) {
-                writers
-                    .iter()
-                    .for_each(|host| hosts.set_role(host, "domain-controller"));
-            }
-        }
+        let mut hosts = known_hosts(outcome, movement);
         let risk = risk(&outcome.findings, &hosts);
-        let mut accounts = Accounts::new(movement);
-        for one in &risk {
-            match one.kind {
-                RiskObjectKind::User => accounts.add(&one.value, one.score),
-                RiskObjectKind::System => hosts.add_risk(&one.value, one.score),
-                RiskObjectKind::Other => {}
-            }
-        }
-        for object in outcome
-            .findings
-            .iter()
-            .flat_map(|finding| &finding.risk_objects)
-        {
-            if object.kind == RiskObjectKind::User {
-                accounts.add(&object.value, 0);
-            }
-        }
+        let accounts = known_accounts(outcome, movement, &risk, &mut hosts);
         let shortness = Shortness::of(movement);
         let findings: Vec<FindingInfo> = outcome
             .findings
@@ -125,29 +80,8 @@ impl Case {
                 version: input.tool.version.to_owned(),
             },
             sources: input.sources.iter().map(source).collect(),
-            coverage: outcome
-                .coverage
-                .iter()
-                .map(|covered| Covered {
-                    host: covered.host.clone(),
-                    channel: covered.channel.clone(),
-                    first: time(covered.first),
-                    last: time(covered.last),
-                    records: covered.records,
-                    cleared: covered.cleared.iter().filter_map(|at| time(*at)).collect(),
-                })
-                .collect(),
-            gaps: outcome
-                .gaps
-                .iter()
-                .map(|gap| GapInfo {
-                    message: gap.text(),
-                    missing: gap.missing.clone(),
-                    hosts: gap.hosts.clone(),
-                    detections: gap.detections.clone(),
-                    advice: gap.advice.clone(),
-                })
-                .collect(),
+            coverage: outcome.coverage.iter().map(covered).collect(),
+            gaps: outcome.gaps.iter().map(gap).collect(),
             stats: stats(input, &findings, risk),
             hosts: hosts.finish(),
             accounts: accounts.finish(),
@@ -155,30 +89,8 @@ impl Case {
             hops: Vec::new(),
             paths: Vec::new(),
             verdict: movement.verdict.clone(),
-            skew: movement
-                .skew
-                .iter()
-                .map(|skew| SkewInfo {
-                    src: skew.src.clone(),
-                    dst: skew.dst.clone(),
-                    #[expect(
-                        clippy::cast_precision_loss,
-                        reason = "differences of clocks are far below 2^53 microseconds"
-                    )]
-                    seconds: skew.median as f64 / 1e6,
-                    connections: skew.connections as u64,
-                })
-                .collect(),
-            content_problems: outcome
-                .problems
-                .iter()
-                .map(|problem| ContentProblemInfo {
-                    path: problem.path.clone(),
-                    line: problem.line,
-                    message: problem.message.clone(),
-                    fatal: problem.fatal,
-                })
-                .collect(),
+            skew: movement.skew.iter().map(skew).collect(),
+            content_problems: outcome.problems.iter().map(problem).collect(),
             summary: Vec::new(),
             scope: Scope::default(),
             silenced: Vec::new(),
@@ -225,6 +137,111 @@ impl Case {
         for (path, way) in self.paths.iter_mut().zip(ways) {
             path.way = way;
         }
+    }
+}
+
+/// The machines of coverage, findings and movement, with what they are known to be.
+fn known_hosts<'a>(outcome: &'a Outcome, movement: &'a Movement) -> Hosts<'a> {
+    let mut hosts = Hosts::new(&outcome.knowledge.assets, movement);
+    for covered in &outcome.coverage {
+        if is_of_a_host(&covered.channel) {
+            hosts.add(&covered.host);
+        }
+    }
+    for finding in &outcome.findings {
+        for event in &finding.events {
+            if is_of_a_host(&event.channel) {
+                hosts.add(&event.host);
+            }
+        }
+        for name in finding.hosts() {
+            hosts.add(&name);
+        }
+        for name in ["src", "dest", "src_ip", "dest_ip"]
+            .iter()
+            .flat_map(|name| finding.values(name))
+        {
+            hosts.add(name);
+        }
+    }
+    for (event_type, writers) in &outcome.hosts_by_type {
+        let kerberos = ["security/4768", "security/4769"];
+        if kerberos.contains(&event_type.to_lowercase().as_str()) {
+            writers
+                .iter()
+                .for_each(|host| hosts.set_role(host, "domain-controller"));
+        }
+    }
+    hosts
+}
+
+/// The accounts of movement and of risk; risk of a machine goes to the host.
+fn known_accounts(
+    outcome: &Outcome,
+    movement: &Movement,
+    risk: &[RiskInfo],
+    hosts: &mut Hosts<'_>,
+) -> Accounts {
+    let mut accounts = Accounts::new(movement);
+    for one in risk {
+        match one.kind {
+            RiskObjectKind::User => accounts.add(&one.value, one.score),
+            RiskObjectKind::System => hosts.add_risk(&one.value, one.score),
+            RiskObjectKind::Other => {}
+        }
+    }
+    for object in outcome
+        .findings
+        .iter()
+        .flat_map(|finding| &finding.risk_objects)
+    {
+        if object.kind == RiskObjectKind::User {
+            accounts.add(&object.value, 0);
+        }
+    }
+    accounts
+}
+
+fn covered(covered: &Coverage) -> Covered {
+    Covered {
+        host: covered.host.clone(),
+        channel: covered.channel.clone(),
+        first: time(covered.first),
+        last: time(covered.last),
+        records: covered.records,
+        cleared: covered.cleared.iter().filter_map(|at| time(*at)).collect(),
+    }
+}
+
+fn gap(gap: &Gap) -> GapInfo {
+    GapInfo {
+        message: gap.text(),
+        missing: gap.missing.clone(),
+        hosts: gap.hosts.clone(),
+        detections: gap.detections.clone(),
+        advice: gap.advice.clone(),
+    }
+}
+
+fn skew(skew: &Skew) -> SkewInfo {
+    SkewInfo {
+        src: skew.src.clone(),
+        dst: skew.dst.clone(),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "differences of clocks are far below 2^53 microseconds"
+        )]
+        seconds: skew.median as f64 / 1e6,
+        connections: skew.connections as u64,
+    }
+}
+
+fn problem(problem: &ContentProblem) -> ContentProblemInfo {
+    ContentProblemInfo {
+        path: problem.path.clone(),
+        line: problem.line,
+        message: problem.message.clone(),
+        fatal: problem.fatal,
     }
 }
 

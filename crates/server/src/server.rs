@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +18,7 @@ use axum::routing::any;
 use crabwalk_store::{Store, StoreError};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 
 use crate::account::Users;
 use crate::alert::{Alerts, Output};
@@ -251,95 +253,221 @@ async fn serve(
         Some(certificate) => Some(certificate.config()?),
         None => None,
     };
-    let mut listeners = Vec::new();
-    for address in &config.listen {
-        let failed = |source| ServeError::Listen {
-            address: *address,
-            source,
-        };
-        listeners.push(TcpListener::bind(address).await.map_err(failed)?);
+    let sockets = Sockets::bind(config).await?;
+    let limits = Arc::new(config.limits.clone());
+    let keeping = Keeping::open(&data.folder, &limits)?;
+    let (server, mut told) = server(config, &data.folder, &keeping, &limits)?;
+    let folders = match config.folders.is_empty() {
+        true => None,
+        false => Some(Folders::watch(
+            config.folders.clone(),
+            Arc::clone(&keeping.kept),
+        )?),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let serving = Serving {
+        router: router(&server),
+        limits: Arc::clone(&limits),
+        tls,
+        stop: stopped,
+        connections: Arc::new(Semaphore::new(limits.connections)),
+    };
+    let running = sockets.serve(&server, &serving, &mut told)?;
+    drop(serving);
+    let mut signals = Signals::new()?;
+    ready();
+    started(&told);
+    for address in &told.listening {
+        tracing::info!(%address, encrypted = told.encrypted, "listening");
     }
-    let mut datagrams = Vec::new();
-    let mut streams = Vec::new();
-    for (address, encrypted) in config
-        .syslog
-        .iter()
-        .map(|address| (address, false))
-        .chain(config.syslog_tls.iter().map(|address| (address, true)))
-    {
-        let failed = |source| ServeError::Listen {
-            address: *address,
-            source,
+    tokio::select! {
+        name = signals.next() => tracing::info!(signal = name, "stopping"),
+        () = tidy(&server) => {}
+        () = renew(certificate) => {}
+        () = send_alerts(&server) => {}
+    }
+    keeping.intake.stop();
+    // Listeners see it immediately; requests in progress are finished.
+    let _ = stop.send(true);
+    for one in running {
+        let _ = one.await;
+    }
+    keeping.intake.close();
+    stop_working(&server, folders).await;
+    keeping.close().await;
+    Ok(())
+}
+
+/// Sockets that are bound but not yet served, so that a server that cannot listen touches nothing.
+struct Sockets {
+    http: Vec<TcpListener>,
+    datagrams: Vec<UdpSocket>,
+    /// With whether they are encrypted.
+    streams: Vec<(TcpListener, bool)>,
+}
+
+impl Sockets {
+    async fn bind(config: &Config) -> Result<Self, ServeError> {
+        let mut sockets = Self {
+            http: Vec::new(),
+            datagrams: Vec::new(),
+            streams: Vec::new(),
         };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let bound = listener.local_addr()?;
-        streams.push((listener, encrypted));
-        if !encrypted {
-            datagrams.push(UdpSocket::bind(bound).await.map_err(failed)?);
+        let cannot = |address: &SocketAddr| {
+            let address = *address;
+            move |source| ServeError::Listen { address, source }
+        };
+        for address in &config.listen {
+            let listener = TcpListener::bind(address).await.map_err(cannot(address))?;
+            sockets.http.push(listener);
         }
-    }
-    let store = Store::open_or_create(data.folder.join("store"))?;
-    let (kept, tap, keeping) = Kept::start(store)?;
-    let low = kept.low_water();
-    let mut before = Vec::new();
-    let disk = Disk::new(&data.folder.join("log"))?;
-    let mut unknown = 0_u64;
-    let shared = Arc::clone(&kept);
-    let (wal, recovery) = Wal::open(disk, SEGMENT_BYTES, low, |seq, payload| {
-        let Ok(mut batch) = Batch::decode(payload) else {
-            unknown += 1;
-            return;
-        };
-        before.push((batch.key, batch.received));
-        if seq >= low {
-            batch.key = 0;
-            shared.add(seq, batch);
+        for (address, encrypted) in config
+            .syslog
+            .iter()
+            .map(|address| (address, false))
+            .chain(config.syslog_tls.iter().map(|address| (address, true)))
+        {
+            let listener = TcpListener::bind(address).await.map_err(cannot(address))?;
+            let bound = listener.local_addr()?;
+            sockets.streams.push((listener, encrypted));
+            if !encrypted {
+                let socket = UdpSocket::bind(bound).await.map_err(cannot(address))?;
+                sockets.datagrams.push(socket);
+            }
         }
-    })?;
-    drop(shared);
-    tracing::info!(
-        records = recovery.records,
-        torn_bytes = recovery.torn,
-        "the log was read"
-    );
-    for (segment, place) in &recovery.damaged {
-        tracing::error!(segment, place, "the log is damaged here; the rest was read");
+        Ok(sockets)
     }
-    if unknown > 0 {
-        tracing::error!(
-            unknown,
-            "records of the log were written by a newer version and were not read"
+
+    /// Starts a task for each, and tells where it listens.
+    fn serve(
+        self,
+        server: &Arc<Server>,
+        serving: &Serving,
+        told: &mut Started,
+    ) -> Result<Vec<JoinHandle<()>>, ServeError> {
+        told.encrypted = serving.tls.is_some();
+        let mut running = Vec::new();
+        for listener in self.http {
+            told.listening.push(listener.local_addr()?);
+            running.push(tokio::spawn(http::serve(listener, serving.clone())));
+        }
+        for socket in self.datagrams {
+            let task = syslog::datagrams(socket, Arc::clone(server), serving.stop.clone());
+            running.push(tokio::spawn(task));
+        }
+        for (listener, encrypted) in self.streams {
+            told.syslog.push((listener.local_addr()?, encrypted));
+            let task = syslog::streams(
+                listener,
+                serving.tls.clone().filter(|_| encrypted),
+                Arc::clone(server),
+                serving.stop.clone(),
+                Arc::clone(&serving.connections),
+            );
+            running.push(tokio::spawn(task));
+        }
+        Ok(running)
+    }
+}
+
+/// What keeps all that is acknowledged: the write-ahead log, and the store behind it.
+struct Keeping {
+    kept: Arc<Kept>,
+    intake: Arc<Intake>,
+    /// Writes the log.
+    writer: thread::JoinHandle<()>,
+    /// Moves events from the log to the store.
+    keeper: thread::JoinHandle<()>,
+}
+
+impl Keeping {
+    /// Opens store and log, and takes from the log what the store does not have yet.
+    fn open(folder: &Path, limits: &Limits) -> Result<Self, ServeError> {
+        let store = Store::open_or_create(folder.join("store"))?;
+        let (kept, tap, keeper) = Kept::start(store)?;
+        let low = kept.low_water();
+        let mut before = Vec::new();
+        let disk = Disk::new(&folder.join("log"))?;
+        let mut unknown = 0_u64;
+        let (wal, recovery) = Wal::open(disk, SEGMENT_BYTES, low, |seq, payload| {
+            let Ok(mut batch) = Batch::decode(payload) else {
+                unknown += 1;
+                return;
+            };
+            before.push((batch.key, batch.received));
+            if seq >= low {
+                batch.key = 0;
+                kept.add(seq, batch);
+            }
+        })?;
+        tracing::info!(
+            records = recovery.records,
+            torn_bytes = recovery.torn,
+            "the log was read"
+        );
+        for (segment, place) in &recovery.damaged {
+            tracing::error!(segment, place, "the log is damaged here; the rest was read");
+        }
+        if unknown > 0 {
+            tracing::error!(
+                unknown,
+                "records of the log were written by a newer version and were not read"
+            );
+        }
+        let (intake, writer) = Intake::start(wal, tap, limits.waiting, limits.repeats)?;
+        for (key, received) in before {
+            intake.remember(key, received);
+        }
+        Ok(Self {
+            kept,
+            intake,
+            writer,
+            keeper,
+        })
+    }
+
+    /// Waits until everything that was acknowledged is on disk.
+    async fn close(self) {
+        let Self {
+            kept,
+            intake,
+            writer,
+            keeper,
+        } = self;
+        kept.close();
+        let ended = tokio::task::spawn_blocking(move || (writer.join(), keeper.join())).await;
+        if !matches!(ended, Ok((Ok(()), Ok(())))) {
+            tracing::error!("a writing thread ended early; everything acknowledged is in the log");
+        }
+        tracing::info!(
+            events = intake.figures.events.load(Ordering::Relaxed),
+            "stopped; everything acknowledged is on disk"
         );
     }
-    let limits = Arc::new(config.limits.clone());
-    let (intake, writer) = Intake::start(wal, tap, limits.waiting, limits.repeats)?;
-    for (key, received) in before {
-        intake.remember(key, received);
-    }
-    let tokens = tokens(&data.folder)?;
-    let token = match tokens.all().iter().all(|token| token.name == "demo") {
-        true => Some(tokens.add(
-            Token {
-                name: "default".to_owned(),
-                ..Token::default()
-            },
-            None,
-        )?),
-        false => None,
-    };
-    let accounts = Users::open(&data.folder).map_err(TokenError::from)?;
-    let audit = Audit::open(&data.folder).map_err(|source| ServeError::Data {
-        path: data.folder.join("audit.jsonl"),
+}
+
+/// The server as handlers see it, with its hunter and its schedules started, and what a first start has to tell.
+fn server(
+    config: &Config,
+    folder: &Path,
+    keeping: &Keeping,
+    limits: &Arc<Limits>,
+) -> Result<(Arc<Server>, Started), ServeError> {
+    let kept = &keeping.kept;
+    let tokens = tokens(folder)?;
+    let token = first_token(&tokens)?;
+    let accounts = Users::open(folder).map_err(TokenError::from)?;
+    let audit = Audit::open(folder).map_err(|source| ServeError::Data {
+        path: folder.join("audit.jsonl"),
         source,
     })?;
     let link = accounts.first_link().map_err(TokenError::from)?;
-    let alerts = Alerts::open(&data.folder, config.alerts.clone(), config.alert_age)
-        .map_err(TokenError::from)?;
+    let alerts =
+        Alerts::open(folder, config.alerts.clone(), config.alert_age).map_err(TokenError::from)?;
     let alerts = Arc::new(alerts);
-    let saved = SavedSearches::open(&data.folder).map_err(TokenError::from)?;
-    let saved = Arc::new(saved);
-    let settings = Arc::new(Settings::open(&data.folder).map_err(TokenError::from)?);
-    let triage = Triage::open(&data.folder).map_err(TokenError::from)?;
+    let saved = Arc::new(SavedSearches::open(folder).map_err(TokenError::from)?);
+    let settings = Arc::new(Settings::open(folder).map_err(TokenError::from)?);
+    let triage = Triage::open(folder).map_err(TokenError::from)?;
     let watch = match &config.hunting {
         Some(hunting) => {
             let watch = Watch::start(
@@ -347,8 +475,8 @@ async fn serve(
                 Arc::clone(&config.content),
                 config.threads,
                 Arc::clone(&settings),
-                &data.folder,
-                Arc::clone(&kept),
+                folder,
+                Arc::clone(kept),
                 Arc::clone(&alerts),
             );
             Some(watch.map_err(TokenError::from)?)
@@ -360,8 +488,8 @@ async fn serve(
             let schedules = Schedules::start(
                 Arc::clone(&config.content),
                 config.threads,
-                &data.folder,
-                Arc::clone(&kept),
+                folder,
+                Arc::clone(kept),
                 Arc::clone(&alerts),
                 settings,
                 Arc::clone(&saved),
@@ -370,18 +498,14 @@ async fn serve(
         }
         false => None,
     };
-    let folders = match config.folders.is_empty() {
-        true => None,
-        false => Some(Folders::watch(config.folders.clone(), Arc::clone(&kept))?),
-    };
-    let jobs = Arc::new(Jobs::new(Arc::clone(&kept), Arc::clone(&config.content)));
-    let server = Arc::new(Server {
-        intake: Arc::clone(&intake),
-        kept,
+    let jobs = Arc::new(Jobs::new(Arc::clone(kept), Arc::clone(&config.content)));
+    let server = Server {
+        intake: Arc::clone(&keeping.intake),
+        kept: Arc::clone(kept),
         tokens,
         acks: Acks::default(),
         ids: Ids::default(),
-        instance: instance(&data.folder)?,
+        instance: instance(folder)?,
         lost: AtomicU64::new(0),
         accounts,
         audit,
@@ -392,93 +516,64 @@ async fn serve(
         started: jiff::Timestamp::now().as_microsecond(),
         jobs,
         saved,
-        limits: Arc::clone(&limits),
-    });
-    let (stop, stopped) = watch::channel(false);
-    let serving = Serving {
-        router: router(&server),
-        limits: Arc::clone(&limits),
-        tls: tls.clone(),
-        stop: stopped.clone(),
-        connections: Arc::new(Semaphore::new(limits.connections)),
+        limits: Arc::clone(limits),
     };
-    let mut told = Started {
-        encrypted: tls.is_some(),
+    let told = Started {
         token,
         link,
         ..Started::default()
     };
-    let mut running = Vec::new();
-    for listener in listeners {
-        told.listening.push(listener.local_addr()?);
-        running.push(tokio::spawn(http::serve(listener, serving.clone())));
+    Ok((Arc::new(server), told))
+}
+
+/// A token for a server that nobody can send to yet.
+fn first_token(tokens: &Tokens) -> Result<Option<String>, TokenError> {
+    if !tokens.all().iter().all(|token| token.name == "demo") {
+        return Ok(None);
     }
-    for socket in datagrams {
-        let task = syslog::datagrams(socket, Arc::clone(&server), stopped.clone());
-        running.push(tokio::spawn(task));
-    }
-    for (listener, encrypted) in streams {
-        told.syslog.push((listener.local_addr()?, encrypted));
-        let tls = tls.clone().filter(|_| encrypted);
-        let connections = Arc::clone(&serving.connections);
-        let task = syslog::streams(
-            listener,
-            tls,
-            Arc::clone(&server),
-            stopped.clone(),
-            connections,
-        );
-        running.push(tokio::spawn(task));
-    }
-    drop(serving);
-    let mut signals = Signals::new()?;
-    ready();
-    started(&told);
-    for address in &told.listening {
-        tracing::info!(%address, encrypted = told.encrypted, "listening");
-    }
-    let tidy = async {
-        let mut every = tokio::time::interval(Duration::from_secs(60));
-        loop {
-            every.tick().await;
-            server.acks.tidy();
-        }
+    let token = Token {
+        name: "default".to_owned(),
+        ..Token::default()
     };
-    let renewing = async {
-        let mut every = tokio::time::interval(Duration::from_secs(5));
-        loop {
-            every.tick().await;
-            if let Some(certificate) = certificate.clone() {
-                // The files may lie on a slow disk.
-                let _ = tokio::task::spawn_blocking(move || certificate.refresh()).await;
-            }
-        }
-    };
-    let posting = async {
-        let mut wait = Duration::from_secs(2);
-        loop {
-            tokio::time::sleep(wait).await;
-            // Retry failed alerts, at growing intervals.
-            wait = match server.alerts.send().await {
-                true => (wait * 2).min(Duration::from_secs(1800)),
-                false => Duration::from_secs(2),
-            };
-        }
-    };
-    tokio::select! {
-        name = signals.next() => tracing::info!(signal = name, "stopping"),
-        () = tidy => {}
-        () = renewing => {}
-        () = posting => {}
+    tokens.add(token, None).map(Some)
+}
+
+/// Forgets old acknowledgements, for ever.
+async fn tidy(server: &Server) {
+    let mut every = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        every.tick().await;
+        server.acks.tidy();
     }
-    intake.stop();
-    // Listeners see it immediately; requests in progress are finished.
-    let _ = stop.send(true);
-    for one in running {
-        let _ = one.await;
+}
+
+/// Reads the certificate anew when its files change, for ever.
+async fn renew(certificate: Option<Arc<Certificate>>) {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        every.tick().await;
+        if let Some(certificate) = certificate.clone() {
+            // The files may lie on a slow disk.
+            let _ = tokio::task::spawn_blocking(move || certificate.refresh()).await;
+        }
     }
-    intake.close();
-    let shared = Arc::clone(&server);
+}
+
+/// Sends alerts, for ever, and failed ones again at growing intervals.
+async fn send_alerts(server: &Server) {
+    let mut wait = Duration::from_secs(2);
+    loop {
+        tokio::time::sleep(wait).await;
+        wait = match server.alerts.send().await {
+            true => (wait * 2).min(Duration::from_secs(1800)),
+            false => Duration::from_secs(2),
+        };
+    }
+}
+
+/// Stops what reads and hunts by itself; a hunt may take too long to wait for.
+async fn stop_working(server: &Arc<Server>, folders: Option<Folders>) {
+    let shared = Arc::clone(server);
     let others = tokio::task::spawn_blocking(move || {
         if let Some(folders) = folders {
             folders.stop();
@@ -490,19 +585,12 @@ async fn serve(
             watch.stop();
         }
     });
-    if tokio::time::timeout(limits.drain, others).await.is_err() {
+    if tokio::time::timeout(server.limits.drain, others)
+        .await
+        .is_err()
+    {
         tracing::info!("abandoning a hunt in progress; the next start begins a new one");
     }
-    server.kept.close();
-    let ended = tokio::task::spawn_blocking(move || (writer.join(), keeping.join())).await;
-    if !matches!(ended, Ok((Ok(()), Ok(())))) {
-        tracing::error!("a writing thread ended early; everything acknowledged is in the log");
-    }
-    tracing::info!(
-        events = intake.figures.events.load(Ordering::Relaxed),
-        "stopped; everything acknowledged is on disk"
-    );
-    Ok(())
 }
 
 /// The name of this installation, generated at its first start.

@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::channel::SECURITY;
 use crabwalk_activity::facts::{self, Fact};
-use crabwalk_activity::tasks::actions;
-use crabwalk_activity::{Relations, Row, given, qualified};
+use crabwalk_activity::{Relations, Row, qualified};
 use crabwalk_vocabulary::host_key;
 
 use super::document::*;
 use super::index::Index;
-use super::program::{Rarity, starts_something};
+use super::program::Rarity;
 use super::tables::Tables;
 use crate::document::{Case, Reference};
 use crate::event_names::event_name;
@@ -201,115 +200,19 @@ pub(super) fn dossiers(
     reading.each(facts::ProcessCreation, |own, row| own.security_process(row));
     reading.each(facts::ImageLoad, |own, row| own.signature(row));
     reading.each(facts::ServiceInstallation, |own, row| {
-        let value = ServiceEntry {
-            name: row.service_name().to_owned(),
-            image: row.image_path().to_owned(),
-            account: given(row.account_name()).map(str::to_owned),
-            by: given(row.user_id())
-                .map(|sid| index.account(sid).unwrap_or_else(|| sid.to_owned())),
-            ..ServiceEntry::default()
-        };
-        own.services.push(Draft::new(row, value));
+        own.installed(row, index)
     });
     reading.each(facts::ServiceAudit, |own, row| own.service(row, index));
-    reading.each(facts::TaskAudit, |own, row| {
-        let actions = actions(row.task_content());
-        let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
-        let value = TaskEntry {
-            what: done_to_task(row.event_id).to_owned(),
-            name: row.task_name().to_owned(),
-            command: (!actions.is_empty()).then(|| actions.join("; ")),
-            by: qualified(row.subject_domain_name(), row.subject_user_name())
-                .map(|name| index.account(&name).unwrap_or(name)),
-            ..TaskEntry::default()
-        };
-        own.task(row, row.subject_logon_id(), value);
-    });
-    reading.each(facts::TaskChange, |own, row| {
-        let value = TaskEntry {
-            what: done_to_task(row.event_id).to_owned(),
-            name: row.task_name().to_owned(),
-            by: given(row.by()).map(|name| index.account(name).unwrap_or_else(|| name.to_owned())),
-            ..TaskEntry::default()
-        };
-        own.task(row, 0, value);
-    });
-    reading.each(facts::WmiFilter, |own, row| {
-        let (name, by) = (row.name(), row.user());
-        own.wmi(row, "filter", name, row.operation(), row.query(), by);
-    });
-    reading.each(facts::WmiConsumer, |own, row| {
-        let (name, by) = (row.name(), given(row.user()));
-        own.wmi(
-            row,
-            "consumer",
-            name,
-            row.operation(),
-            row.destination(),
-            by,
-        );
-    });
-    reading.each(facts::WmiBinding, |own, row| {
-        let (name, by) = (row.consumer(), row.user());
-        own.wmi(row, "binding", name, row.operation(), row.filter(), by);
-    });
-    reading.each(facts::WmiSubscription, |own, row| {
-        // Forwarders that drop an event's UserData keep its content in the message.
-        let part = |value: Option<&str>, from: &str, to: &str| {
-            let said = || {
-                let (_, rest) = row.message().split_once(from)?;
-                Some(rest.split_once(to).map_or(rest, |(value, _)| value))
-            };
-            value.or_else(said).unwrap_or_default().to_owned()
-        };
-        let value = WmiEntry {
-            name: part(given(row.consumer()), "; Consumer = ", "; PossibleCause"),
-            what: format!(
-                "binding created: {}: {}",
-                part(row.filter(), "Eventfilter = ", " (refer"),
-                part(given(row.possible_cause()), "; PossibleCause = ", "\u{0}")
-            ),
-            ..WmiEntry::default()
-        };
-        own.wmi.push(Draft::new(row, value));
-    });
-    reading.each(facts::RegistryValue, |own, row| {
-        let key = row.target_object();
-        if starts_something(key) {
-            let value = RunKey {
-                key: key.to_owned(),
-                value: row.details().to_owned(),
-                by: given(row.user()).or(given(row.image())).map(str::to_owned),
-                ..RunKey::default()
-            };
-            own.run_keys.push(Draft::new(row, value));
-        }
-    });
-    reading.each(facts::RegistryRename, |own, row| {
-        let key = row.new_name();
-        if starts_something(key) {
-            let value = RunKey {
-                key: key.to_owned(),
-                value: format!("renamed from {}", row.target_object()),
-                by: given(row.user()).or(given(row.image())).map(str::to_owned),
-                ..RunKey::default()
-            };
-            own.run_keys.push(Draft::new(row, value));
-        }
-    });
+    reading.each(facts::TaskAudit, |own, row| own.audited_task(row, index));
+    reading.each(facts::TaskChange, |own, row| own.changed_task(row, index));
+    reading.each(facts::WmiFilter, |own, row| own.wmi_filter(row));
+    reading.each(facts::WmiConsumer, |own, row| own.wmi_consumer(row));
+    reading.each(facts::WmiBinding, |own, row| own.wmi_binding(row));
+    reading.each(facts::WmiSubscription, |own, row| own.wmi_subscription(row));
+    reading.each(facts::RegistryValue, |own, row| own.run_key(row));
+    reading.each(facts::RegistryRename, |own, row| own.renamed_run_key(row));
     reading.each(facts::RegistryValueChange, |own, row| {
-        let key = format!("{}\\{}", row.object_name(), row.object_value_name());
-        if starts_something(&key) {
-            let value = RunKey {
-                key,
-                value: row.new_value().to_owned(),
-                by: qualified(row.subject_domain_name(), row.subject_user_name()),
-                ..RunKey::default()
-            };
-            let session = row.subject_logon_id();
-            let draft = Draft::new(row, value).in_session(session, row, own.relations);
-            own.run_keys.push(draft);
-        }
+        own.audited_run_key(row)
     });
     reading.each(facts::FileCreation, |own, row| own.file(row));
     reading.each(facts::ShareFile, |own, row| own.remote_file(row, index));
@@ -319,12 +222,7 @@ pub(super) fn dossiers(
     reading.each(facts::FilterConnection, |own, row| {
         own.connection(row, row.into(), index);
     });
-    reading.each(facts::AccountChange, |own, row| {
-        let value = change(row);
-        let session = row.subject_logon_id();
-        let draft = Draft::new(row, value).in_session(session, row, own.relations);
-        own.changes.push(draft);
-    });
+    reading.each(facts::AccountChange, |own, row| own.changed_account(row));
     let all = reading.all;
     let rarity = Rarity::new(tables.runs(), |name| {
         index.host(name).unwrap_or_else(|| host_key(name))

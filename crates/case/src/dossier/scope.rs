@@ -336,52 +336,62 @@ fn counted(number: usize, one: &str, many: &str) -> String {
 /// The case in a few sentences.
 pub(super) fn sentences(case: &Case) -> Vec<String> {
     let names = Names::new(case);
-    let touched = &case.verdict.scope;
     let told = |id: &String| case.paths.iter().find(|path| path.id == *id);
     let paths: Vec<&PathInfo> = case.verdict.told.iter().filter_map(told).collect();
+    let Some(most) = paths.first() else {
+        return nothing_told(case);
+    };
     let mut out = Vec::new();
-    if paths.is_empty() {
-        let happened: BTreeSet<&str> = case
-            .hops
-            .iter()
-            .filter(|hop| hop.standing.happened())
-            .map(|hop| hop.id.as_str())
-            .collect();
-        let likeliest: Vec<&str> = case
-            .paths
-            .iter()
-            .filter(|path| path.hops.iter().any(|id| happened.contains(id.as_str())))
-            .take(LIKELIEST)
-            .map(|path| path.way.as_str())
-            .collect();
-        if let Some(days) = case.verdict.baseline
-            && !likeliest.is_empty()
-        {
-            out.push(format!(
-                "Nothing stands out from {days} days of work in these logs."
-            ));
-            out.push(format!(
-                "The likeliest paths are {}.",
-                likeliest.join(", then ")
-            ));
-            return out;
-        }
-        out.push("No movement from host to host is proven by these logs.".to_owned());
-        let notable = case
-            .findings
-            .iter()
-            .filter(|finding| finding.notable)
-            .count();
-        if notable > 0 {
-            out.push(format!(
-                "{} still worth a look.",
-                counted(notable, "finding is", "findings are")
-            ));
-        }
-        return out;
+    first_path(case, most, &names, &mut out);
+    other_paths(case, paths.len(), &mut out);
+    extent(case, &names, &mut out);
+    out
+}
+
+/// What can be said if no path is told: the likeliest of the others, or else what deserves a look.
+fn nothing_told(case: &Case) -> Vec<String> {
+    let happened: BTreeSet<&str> = case
+        .hops
+        .iter()
+        .filter(|hop| hop.standing.happened())
+        .map(|hop| hop.id.as_str())
+        .collect();
+    let likeliest: Vec<&str> = case
+        .paths
+        .iter()
+        .filter(|path| path.hops.iter().any(|id| happened.contains(id.as_str())))
+        .take(LIKELIEST)
+        .map(|path| path.way.as_str())
+        .collect();
+    if let Some(days) = case.verdict.baseline
+        && !likeliest.is_empty()
+    {
+        return vec![
+            format!("Nothing stands out from {days} days of work in these logs."),
+            format!("The likeliest paths are {}.", likeliest.join(", then ")),
+        ];
     }
+    let mut out = vec!["No movement from host to host is proven by these logs.".to_owned()];
+    let notable = case
+        .findings
+        .iter()
+        .filter(|finding| finding.notable)
+        .count();
+    if notable > 0 {
+        out.push(format!(
+            "{} still worth a look.",
+            counted(notable, "finding is", "findings are")
+        ));
+    }
+    out
+}
+
+/// The way of the most significant path, and the accounts used on it.
+fn first_path(case: &Case, path: &PathInfo, names: &Names<'_>, out: &mut Vec<String>) {
     let hops = by_id(case);
-    let own: Vec<&HopInfo> = touched
+    let own: Vec<&HopInfo> = case
+        .verdict
+        .scope
         .first
         .iter()
         .filter_map(|id| hops.get(id.as_str()).copied())
@@ -392,10 +402,9 @@ pub(super) fn sentences(case: &Case) -> Vec<String> {
         .filter_map(|hop| hop.last.as_deref())
         .max()
         .or(first);
-    let links = paths.first().map_or(&[][..], |path| &path.links);
     out.push(format!(
         "Somebody moved {} between {} and {} UTC.",
-        crate::way::way(&names, &own, links),
+        crate::way::way(names, &own, &path.links),
         at(first),
         at(last)
     ));
@@ -421,20 +430,28 @@ pub(super) fn sentences(case: &Case) -> Vec<String> {
             listed(accounts.into_iter())
         ));
     }
-    if paths.len() > 1 {
+}
+
+/// How the first path compares with the others that are told, and with daily work.
+fn other_paths(case: &Case, told: usize, out: &mut Vec<String>) {
+    if told > 1 {
         out.push(format!(
             "{} nearly as conspicuous; {} in all.",
-            counted(paths.len() - 1, "other path is", "other paths are"),
-            counted(touched.hops.len(), "movement", "movements")
+            counted(told - 1, "other path is", "other paths are"),
+            counted(case.verdict.scope.hops.len(), "movement", "movements")
         ));
     }
     if let Some(days) = case.verdict.baseline {
         let chance = case.verdict.by_chance.map_or_else(String::new, |chance| {
-            let told = counted(paths.len(), "reported path", "reported paths");
+            let told = counted(told, "reported path", "reported paths");
             format!("; of {told}, {chance:.1} are expected by chance")
         });
         out.push(format!("It stands out from {days} days of work{chance}."));
     }
+}
+
+/// The hosts and accounts that the intruder touched, and how far the logs show it.
+fn extent(case: &Case, names: &Names<'_>, out: &mut Vec<String>) {
     let scope = &case.scope;
     let of = |certainty: Certainty| {
         scope
@@ -475,7 +492,6 @@ pub(super) fn sentences(case: &Case) -> Vec<String> {
             listed(scope.blind.iter().map(|one| names.host(&one.host)))
         ));
     }
-    out
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod page;
 mod records;
+mod shown;
 mod text;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +16,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Map, Value, json};
 
+use self::shown::shown;
 use crate::document::{Case, FindingInfo, Reference};
 use crabwalk_detect::attack;
 use crabwalk_vocabulary::time;
@@ -94,35 +96,6 @@ impl Events {
     }
 }
 
-/// The object that represents an event in `case.json`, if it is one.
-fn as_reference(object: &Map<String, Value>) -> Option<Reference> {
-    const KEYS: [&str; 6] = ["source", "record", "time", "channel", "event_id", "host"];
-    if object.len() != KEYS.len() || !KEYS.iter().all(|key| object.contains_key(*key)) {
-        return None;
-    }
-    serde_json::from_value(Value::Object(object.clone())).ok()
-}
-
-/// Replaces events with their numbers in the table, and makes texts safe to show.
-fn prepare(value: &mut Value, events: &mut Events) {
-    match value {
-        Value::String(text) => {
-            if let Some(shown) = text::changed(text, MOST_TEXT) {
-                *text = shown;
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| prepare(item, events)),
-        Value::Object(object) => {
-            if let Some(event) = as_reference(object) {
-                *value = events.index(event).into();
-                return;
-            }
-            object.values_mut().for_each(|item| prepare(item, events));
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
 /// Gzip of one JSON array, written item by item.
 struct Packed {
     out: GzEncoder<Vec<u8>>,
@@ -165,19 +138,13 @@ impl Report {
     /// If the case cannot be written as JSON, which cannot happen to a case that was read or built.
     pub fn new(case: &mut Case) -> io::Result<Self> {
         let outline = page::Outline::new(case);
-        let findings = std::mem::take(&mut case.findings);
-        let core = serde_json::to_value(&*case);
-        case.findings = findings;
-        let mut core = core.map_err(io::Error::from)?;
         let mut events = Events::default();
         // Events in order of importance, in case not all raw records fit: hops, findings, dossiers.
-        let dossiers = core
-            .as_object_mut()
-            .and_then(|core| core.remove("dossiers"));
-        let mut dossiers = dossiers
-            .filter(Value::is_object)
-            .unwrap_or_else(|| json!({"hosts": [], "accounts": []}));
-        prepare(&mut core, &mut events);
+        let findings = std::mem::take(&mut case.findings);
+        let dossiers = std::mem::take(&mut case.dossiers);
+        let core = shown(&*case, &mut events);
+        (case.findings, case.dossiers) = (findings, dossiers);
+        let mut core = core?;
         for finding in &case.findings {
             for event in finding.events.iter().take(FIRST_EVENTS) {
                 events.index(event.clone());
@@ -191,8 +158,9 @@ impl Report {
             rows.push(&row)?;
             fields.push(&columns)?;
         }
-        prepare(&mut dossiers, &mut events);
+        let dossiers = shown(&case.dossiers, &mut events)?;
         if let Some(core) = core.as_object_mut() {
+            core.remove("dossiers");
             core.remove("findings");
             let told = core
                 .get("summary")
@@ -287,7 +255,7 @@ fn finding_parts(
         .take(MOST_EVENTS)
         .map(|event| events.index(event.clone()).into())
         .collect();
-    let mut row = json!({
+    let row = json!({
         "id": finding.id,
         "detection": finding.detection,
         "detection_id": finding.detection_id,
@@ -306,20 +274,18 @@ fn finding_parts(
         "hosts": finding.hosts,
         "event_count": finding.event_count,
     });
-    prepare(&mut row, events);
+    let mut row = shown(&row, events)?;
     if let Some(row) = row.as_object_mut() {
         row.insert("events".to_owned(), listed.into());
     }
-    let mut columns = Value::Object(finding.fields.clone());
-    prepare(&mut columns, events);
+    let columns = shown(&finding.fields, events)?;
     if !detections.contains_key(&finding.detection_id) {
-        let mut detection = json!({
+        let detection = json!({
             "description": finding.description,
             "known_false_positives": finding.known_false_positives,
             "references": finding.references,
         });
-        prepare(&mut detection, events);
-        detections.insert(finding.detection_id.clone(), detection);
+        detections.insert(finding.detection_id.clone(), shown(&detection, events)?);
     }
     Ok((row, columns))
 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crabwalk_activity::tasks::actions;
 use crabwalk_activity::{Reported, Row, facts, given, number, qualified, source_serves};
 use crabwalk_vocabulary::account::is_windows_own;
 use crabwalk_vocabulary::number::number as parsed_number;
 
 use super::super::document::*;
 use super::super::index::{Index, address};
-use super::super::program::{base, runs};
-use super::{Draft, Found, Gathered, LOOK_BACK, MOST_PROCESSES, SAME, shown};
+use super::super::program::{base, runs, starts_something};
+use super::{Draft, Found, Gathered, LOOK_BACK, MOST_PROCESSES, SAME, change, done_to_task, shown};
 use crate::build::time;
 
 impl Gathered<'_> {
@@ -295,6 +296,142 @@ impl Gathered<'_> {
             ..WmiEntry::default()
         };
         self.wmi.push(Draft::new(row, value));
+    }
+
+    /// Adds a service, as the service control manager tells of it.
+    pub(super) fn installed(
+        &mut self,
+        row: &Row<'_, '_, facts::ServiceInstallation>,
+        index: &Index,
+    ) {
+        let value = ServiceEntry {
+            name: row.service_name().to_owned(),
+            image: row.image_path().to_owned(),
+            account: given(row.account_name()).map(str::to_owned),
+            by: given(row.user_id())
+                .map(|sid| index.account(sid).unwrap_or_else(|| sid.to_owned())),
+            ..ServiceEntry::default()
+        };
+        self.services.push(Draft::new(row, value));
+    }
+
+    pub(super) fn audited_task(&mut self, row: &Row<'_, '_, facts::TaskAudit>, index: &Index) {
+        let actions = actions(row.task_content());
+        let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
+        let value = TaskEntry {
+            what: done_to_task(row.event_id).to_owned(),
+            name: row.task_name().to_owned(),
+            command: (!actions.is_empty()).then(|| actions.join("; ")),
+            by: qualified(row.subject_domain_name(), row.subject_user_name())
+                .map(|name| index.account(&name).unwrap_or(name)),
+            ..TaskEntry::default()
+        };
+        self.task(row, row.subject_logon_id(), value);
+    }
+
+    pub(super) fn changed_task(&mut self, row: &Row<'_, '_, facts::TaskChange>, index: &Index) {
+        let value = TaskEntry {
+            what: done_to_task(row.event_id).to_owned(),
+            name: row.task_name().to_owned(),
+            by: given(row.by()).map(|name| index.account(name).unwrap_or_else(|| name.to_owned())),
+            ..TaskEntry::default()
+        };
+        self.task(row, 0, value);
+    }
+
+    pub(super) fn wmi_filter(&mut self, row: &Row<'_, '_, facts::WmiFilter>) {
+        let (name, by) = (row.name(), row.user());
+        self.wmi(row, "filter", name, row.operation(), row.query(), by);
+    }
+
+    pub(super) fn wmi_consumer(&mut self, row: &Row<'_, '_, facts::WmiConsumer>) {
+        let (name, by) = (row.name(), given(row.user()));
+        self.wmi(
+            row,
+            "consumer",
+            name,
+            row.operation(),
+            row.destination(),
+            by,
+        );
+    }
+
+    pub(super) fn wmi_binding(&mut self, row: &Row<'_, '_, facts::WmiBinding>) {
+        let (name, by) = (row.consumer(), row.user());
+        self.wmi(row, "binding", name, row.operation(), row.filter(), by);
+    }
+
+    /// Adds a binding, as WMI's own log tells of it.
+    pub(super) fn wmi_subscription(&mut self, row: &Row<'_, '_, facts::WmiSubscription>) {
+        // Forwarders that drop an event's UserData keep its content in the message.
+        let part = |value: Option<&str>, from: &str, to: &str| {
+            let said = || {
+                let (_, rest) = row.message().split_once(from)?;
+                Some(rest.split_once(to).map_or(rest, |(value, _)| value))
+            };
+            value.or_else(said).unwrap_or_default().to_owned()
+        };
+        let value = WmiEntry {
+            name: part(given(row.consumer()), "; Consumer = ", "; PossibleCause"),
+            what: format!(
+                "binding created: {}: {}",
+                part(row.filter(), "Eventfilter = ", " (refer"),
+                part(given(row.possible_cause()), "; PossibleCause = ", "\u{0}")
+            ),
+            ..WmiEntry::default()
+        };
+        self.wmi.push(Draft::new(row, value));
+    }
+
+    /// Adds a value that Sysmon saw set, if it starts something.
+    pub(super) fn run_key(&mut self, row: &Row<'_, '_, facts::RegistryValue>) {
+        let key = row.target_object();
+        if starts_something(key) {
+            let value = RunKey {
+                key: key.to_owned(),
+                value: row.details().to_owned(),
+                by: given(row.user()).or(given(row.image())).map(str::to_owned),
+                ..RunKey::default()
+            };
+            self.run_keys.push(Draft::new(row, value));
+        }
+    }
+
+    /// Adds a key that was given a name under which it starts something.
+    pub(super) fn renamed_run_key(&mut self, row: &Row<'_, '_, facts::RegistryRename>) {
+        let key = row.new_name();
+        if starts_something(key) {
+            let value = RunKey {
+                key: key.to_owned(),
+                value: format!("renamed from {}", row.target_object()),
+                by: given(row.user()).or(given(row.image())).map(str::to_owned),
+                ..RunKey::default()
+            };
+            self.run_keys.push(Draft::new(row, value));
+        }
+    }
+
+    /// Adds a value that the audit saw set, if it starts something.
+    pub(super) fn audited_run_key(&mut self, row: &Row<'_, '_, facts::RegistryValueChange>) {
+        let key = format!("{}\\{}", row.object_name(), row.object_value_name());
+        if starts_something(&key) {
+            let value = RunKey {
+                key,
+                value: row.new_value().to_owned(),
+                by: qualified(row.subject_domain_name(), row.subject_user_name()),
+                ..RunKey::default()
+            };
+            let session = row.subject_logon_id();
+            let draft = Draft::new(row, value).in_session(session, row, self.relations);
+            self.run_keys.push(draft);
+        }
+    }
+
+    pub(super) fn changed_account(&mut self, row: &Row<'_, '_, facts::AccountChange>) {
+        let value = change(row);
+        let session = row.subject_logon_id();
+        let draft = Draft::new(row, value).in_session(session, row, self.relations);
+        self.changes.push(draft);
     }
 
     pub(super) fn file(&mut self, row: &Row<'_, '_, facts::FileCreation>) {
