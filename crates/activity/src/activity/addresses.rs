@@ -8,7 +8,7 @@ use super::Activity;
 use crate::connections::{End, each_end, is_service_port, oriented};
 use crate::identity::{AccountKind, HostId, Hosts, Place, address, kind_of, short};
 use crate::kerberos::{is_certificate, is_refused, ports_of_class, service_of};
-use crate::row::for_each;
+use crate::row::{Log, for_each};
 use crate::text::SECOND;
 
 /// Whether an address is private (RFC 1918, RFC 4193).
@@ -341,69 +341,106 @@ impl<'a> Activity<'a> {
     /// Names that clients look up, and the addresses they contact afterwards. A lookup is not proof: it counts only for
     /// addresses about which nothing else is known, and only if all lookups agree.
     pub(super) fn learn_asked_addresses(&mut self) {
-        /// Measured from the ticket, or from the answer, to the connection.
-        const SOON: i64 = 2 * SECOND;
-        let (catalog, hosts) = (self.catalog, &mut self.hosts);
-        let nobody = HostId(u32::MAX);
-        // Domains are not machines, although DNS has addresses for them.
-        let mut domains: BTreeSet<String> = BTreeSet::new();
-        let mut suffixes = |name: &str| {
-            let mut rest = name.trim_end_matches('.').to_lowercase();
-            while let Some((_, domain)) = rest.split_once('.') {
-                let domain = domain.to_owned();
-                if !domains.insert(domain.clone()) {
-                    break;
-                }
-                rest = domain;
-            }
-        };
-        for covered in catalog.catalog.coverage() {
-            suffixes(&covered.host);
+        let (log, hosts) = (self.catalog, &mut self.hosts);
+        let asked = Asked::read(log);
+        let mut named = Facts::default();
+        asked.shares(log, hosts, &mut named);
+        asked.contacted(log, hosts, &mut named);
+        named.teach(hosts);
+        hosts.settle();
+        let mut resolved = Facts::default();
+        asked.resolved(hosts, &mut resolved);
+        leased(log, hosts, &mut resolved);
+        resolved.teach(hosts);
+    }
+}
+
+/// What sensors and controllers name is never the machine that wrote of it.
+const NOBODY: HostId = HostId(u32::MAX);
+
+/// A service ticket, by which a client announces whom it is about to contact.
+struct Ticket<'a> {
+    time: i64,
+    client: IpAddr,
+    class: &'a str,
+    name: &'a str,
+}
+
+/// What clients asked for by name.
+#[derive(Default)]
+struct Asked<'a> {
+    /// Domains are not machines, although DNS has addresses for them.
+    domains: BTreeSet<String>,
+    tickets: Vec<Ticket<'a>>,
+    /// First and last answer by day, address and name: the same lookup happens all day.
+    answers: BTreeMap<(i64, IpAddr, &'a str), (i64, i64)>,
+    /// Names that were looked up.
+    queries: HashSet<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    fn read(log: Log<'a>) -> Self {
+        let mut all = Self::default();
+        for covered in log.catalog.coverage() {
+            all.add_domains(&covered.host);
         }
-        // Where each name was looked up, the tickets, and where clients then went.
-        let mut tickets: Vec<(i64, IpAddr, &str, &str)> = Vec::new();
-        for_each(catalog, facts::ZeekKerberos, |row| {
+        all.read_tickets(log);
+        all.read_answers(log);
+        all
+    }
+
+    /// The domains that a name is in.
+    fn add_domains(&mut self, name: &str) {
+        let mut rest = name.trim_end_matches('.').to_lowercase();
+        while let Some((_, domain)) = rest.split_once('.') {
+            let domain = domain.to_owned();
+            if !self.domains.insert(domain.clone()) {
+                break;
+            }
+            rest = domain;
+        }
+    }
+
+    fn is_machine(&self, name: &str) -> bool {
+        let name = name.trim_end_matches('.').to_lowercase();
+        !name.is_empty() && !self.domains.contains(&name) && address(&name).is_none()
+    }
+
+    fn read_tickets(&mut self, log: Log<'a>) {
+        for_each(log, facts::ZeekKerberos, |row| {
             let realm = row.client().split_once('/').map_or("", |(_, realm)| realm);
-            suffixes(&format!("x.{realm}"));
+            self.add_domains(&format!("x.{realm}"));
             if let Some((class, name)) = service_of(row.service())
                 && row.request_type() == "TGS"
                 && !is_refused(row.success())
                 && let Some(client) = row.orig_h()
             {
-                suffixes(name);
-                tickets.push((row.time, client, class, name));
+                self.add_domains(name);
+                self.tickets.push(Ticket {
+                    time: row.time,
+                    client,
+                    class,
+                    name,
+                });
             }
         });
-        // The same lookup happens all day.
-        let mut answers: BTreeMap<(i64, IpAddr, &str), (i64, i64)> = BTreeMap::new();
-        let mut answer = |time: i64, ip: IpAddr, name: &'a str| {
-            if is_private(ip) {
-                let day = time.div_euclid(24 * 3600 * SECOND);
-                let span = answers.entry((day, ip, name)).or_insert((time, time));
-                *span = (span.0.min(time), span.1.max(time));
-            }
-        };
-        let mut queries: HashSet<&str> = HashSet::new();
-        for_each(catalog, facts::ZeekDns, |row| {
-            if queries.insert(row.query()) {
-                suffixes(row.query());
-            }
+    }
+
+    /// Answers of DNS, as sensors and the clients themselves saw them.
+    fn read_answers(&mut self, log: Log<'a>) {
+        for_each(log, facts::ZeekDns, |row| {
+            self.add_query(row.query());
             let texts = (0..MOST_ANSWERS).map(|at| row.answers(at));
             let texts: Vec<&str> = texts
                 .take_while(|text| !text.is_empty())
                 .flat_map(|text| text.split(','))
                 .collect();
-            let kind = row.qtype_name();
-            if matches!(kind, "A" | "AAAA")
-                && let Some((name, ip)) = answered(row.query(), &texts)
-            {
-                answer(row.time, ip, name);
+            if matches!(row.qtype_name(), "A" | "AAAA") {
+                self.add_answer(row.time, answered(row.query(), &texts));
             }
         });
-        for_each(catalog, facts::DnsQuery, |row| {
-            if queries.insert(row.query_name()) {
-                suffixes(row.query_name());
-            }
+        for_each(log, facts::DnsQuery, |row| {
+            self.add_query(row.query_name());
             // `type:  5 alias.example;::ffff:10.0.0.1;`: type 5 is the target of an alias.
             let texts: Vec<&str> = row
                 .query_results()
@@ -416,84 +453,106 @@ impl<'a> Activity<'a> {
                 .map(str::trim)
                 .filter(|text| !text.is_empty())
                 .collect();
-            if let Some((name, ip)) = answered(row.query_name(), &texts) {
-                answer(row.time, ip, name);
-            }
+            self.add_answer(row.time, answered(row.query_name(), &texts));
         });
-        let mut named = Facts::default();
-        let is_machine = |name: &str| {
-            let name = name.trim_end_matches('.').to_lowercase();
-            !name.is_empty() && !domains.contains(&name) && address(&name).is_none()
-        };
-        // A share by the client's name for its server, if anything else knows a machine of that name.
-        let asked: BTreeSet<String> = tickets
+    }
+
+    fn add_query(&mut self, name: &'a str) {
+        if self.queries.insert(name) {
+            self.add_domains(name);
+        }
+    }
+
+    fn add_answer(&mut self, time: i64, answer: Option<(&'a str, IpAddr)>) {
+        if let Some((name, ip)) = answer.filter(|(_, ip)| is_private(*ip)) {
+            let day = time.div_euclid(24 * 3600 * SECOND);
+            let span = self.answers.entry((day, ip, name)).or_insert((time, time));
+            *span = (span.0.min(time), span.1.max(time));
+        }
+    }
+
+    /// A share by the client's name for its server, if anything else knows a machine of that name.
+    fn shares(&self, log: Log<'a>, hosts: &mut Hosts, named: &mut Facts) {
+        let asked: BTreeSet<String> = self
+            .tickets
             .iter()
-            .map(|(.., name)| short(name))
-            .chain(answers.keys().map(|(.., name)| short(name)))
+            .map(|ticket| short(ticket.name))
+            .chain(self.answers.keys().map(|(.., name)| short(name)))
             .collect();
-        for_each(catalog, facts::ZeekShare, |row| {
+        for_each(log, facts::ZeekShare, |row| {
             let path = row.path().trim_start_matches('\\');
             let name = path.split('\\').next().unwrap_or(path);
             if let Some(ip) = row.resp_h()
-                && is_machine(name)
-                && (asked.contains(&short(name)) || hosts.find(name, nobody).is_some())
-                && let Place::Host(host) = hosts.place(name, nobody, row.time)
+                && self.is_machine(name)
+                && (asked.contains(&short(name)) || hosts.find(name, NOBODY).is_some())
+                && let Place::Host(host) = hosts.place(name, NOBODY, row.time)
             {
                 named.add(ip, host, row.time);
             }
         });
-        if !tickets.is_empty() {
-            let mut went: HashMap<IpAddr, Vec<(i64, u16, IpAddr)>> = HashMap::new();
-            for_each(catalog, facts::ZeekConnection, |row| {
-                if let (Some(src), Some(dst)) = (row.orig_h(), row.resp_h()) {
-                    let port = row.resp_p();
-                    went.entry(src).or_default().push((row.time, port, dst));
-                }
-            });
-            for all in went.values_mut() {
-                all.sort_unstable();
-            }
-            for (time, client, class, name) in tickets {
-                let Some(all) = went.get(&client).filter(|_| is_machine(name)) else {
-                    continue;
-                };
-                let ports = ports_of_class(class);
-                let start = all.partition_point(|(own, ..)| *own < time);
-                let ends: BTreeSet<IpAddr> = all
-                    .get(start..)
-                    .unwrap_or_default()
-                    .iter()
-                    .take_while(|(own, ..)| *own <= time + SOON)
-                    .filter(|(_, port, _)| ports.contains(port))
-                    .map(|(.., dst)| *dst)
-                    .collect();
-                if let (1, Some(ip)) = (ends.len(), ends.first())
-                    && let Place::Host(host) = hosts.place(name, nobody, time)
-                {
-                    named.add(*ip, host, time);
-                }
-            }
+    }
+
+    /// Where clients went right after they got a ticket, if it was one machine.
+    fn contacted(&self, log: Log<'a>, hosts: &mut Hosts, named: &mut Facts) {
+        /// Measured from the ticket to the connection.
+        const SOON: i64 = 2 * SECOND;
+        if self.tickets.is_empty() {
+            return;
         }
-        named.teach(hosts);
-        hosts.settle();
-        let mut resolved = Facts::default();
-        for ((_, ip, name), (first, last)) in answers {
-            if is_machine(name)
-                && let Place::Host(host) = hosts.place(name, nobody, first)
-            {
-                resolved.add(ip, host, first);
-                resolved.add(ip, host, last);
-            }
-        }
-        for_each(catalog, facts::ZeekDhcp, |row| {
-            if let Some(ip) = address(row.assigned_addr())
-                && let Place::Host(host) = hosts.place(row.host_name(), nobody, row.time)
-            {
-                resolved.add(ip, host, row.time);
+        let mut went: HashMap<IpAddr, Vec<(i64, u16, IpAddr)>> = HashMap::new();
+        for_each(log, facts::ZeekConnection, |row| {
+            if let (Some(src), Some(dst)) = (row.orig_h(), row.resp_h()) {
+                let port = row.resp_p();
+                went.entry(src).or_default().push((row.time, port, dst));
             }
         });
-        resolved.teach(hosts);
+        for all in went.values_mut() {
+            all.sort_unstable();
+        }
+        for ticket in &self.tickets {
+            let name = ticket.name;
+            let Some(all) = went.get(&ticket.client).filter(|_| self.is_machine(name)) else {
+                continue;
+            };
+            let ports = ports_of_class(ticket.class);
+            let start = all.partition_point(|(own, ..)| *own < ticket.time);
+            let ends: BTreeSet<IpAddr> = all
+                .get(start..)
+                .unwrap_or_default()
+                .iter()
+                .take_while(|(own, ..)| *own <= ticket.time + SOON)
+                .filter(|(_, port, _)| ports.contains(port))
+                .map(|(.., dst)| *dst)
+                .collect();
+            if let (1, Some(ip)) = (ends.len(), ends.first())
+                && let Place::Host(host) = hosts.place(name, NOBODY, ticket.time)
+            {
+                named.add(*ip, host, ticket.time);
+            }
+        }
     }
+
+    fn resolved(&self, hosts: &mut Hosts, resolved: &mut Facts) {
+        for ((_, ip, name), (first, last)) in &self.answers {
+            if self.is_machine(name)
+                && let Place::Host(host) = hosts.place(name, NOBODY, *first)
+            {
+                resolved.add(*ip, host, *first);
+                resolved.add(*ip, host, *last);
+            }
+        }
+    }
+}
+
+/// Addresses that DHCP gave to machines which told their names.
+fn leased(log: Log<'_>, hosts: &mut Hosts, resolved: &mut Facts) {
+    for_each(log, facts::ZeekDhcp, |row| {
+        if let Some(ip) = address(row.assigned_addr())
+            && let Place::Host(host) = hosts.place(row.host_name(), NOBODY, row.time)
+        {
+            resolved.add(ip, host, row.time);
+        }
+    });
 }
 
 /// Maximum number of answers read for one lookup.
