@@ -141,8 +141,6 @@ pub fn iso(text: &str) -> String {
 /// `strftime`: Splunk's codes. `None` if the time is out of range.
 pub fn strftime(time: f64, format: &str) -> Option<String> {
     let stamp = timestamp(time)?;
-    let date_time = Offset::UTC.to_datetime(stamp);
-    let (date, clock) = (date_time.date(), date_time.time());
     let mut out = String::new();
     let mut chars = format.chars();
     while let Some(char) = chars.next() {
@@ -150,9 +148,35 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
             out.push(char);
             continue;
         }
+        let directive = Directive::read(&mut chars)?;
+        let from = out.len();
+        directive.write(stamp, &mut out).ok()?;
+        if let Some(flag) = directive.flag {
+            let written = out.split_off(from);
+            out.push_str(&flagged(&written, flag));
+        }
+    }
+    Some(out)
+}
+
+/// One code of a format for output, with what stands between it and its `%`.
+struct Directive {
+    code: char,
+    /// GNU's flags: `-` for no padding, `_` for spaces, `0` for zeros, `^` for capitals.
+    flag: Option<char>,
+    /// Of `%:z`.
+    colons: usize,
+    /// Of `%3N`; 0 without a number.
+    digits: usize,
+    /// Splunk's `%Ez`: the offset in minutes.
+    of_minutes: bool,
+}
+
+impl Directive {
+    /// Reads it from what follows the `%`.
+    fn read(chars: &mut std::str::Chars<'_>) -> Option<Self> {
         let mut code = chars.next()?;
         let mut digits = 0;
-        // GNU's flags: `-` for no padding, `_` for spaces, `0` for zeros, `^` for capitals.
         let mut flag = None;
         if matches!(code, '-' | '_' | '^') {
             flag = Some(code);
@@ -172,14 +196,32 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
             of_minutes = code == 'E';
             code = chars.next()?;
         }
-        let from = out.len();
+        Some(Self {
+            code,
+            flag,
+            colons,
+            digits,
+            of_minutes,
+        })
+    }
+
+    fn write(&self, stamp: Timestamp, out: &mut String) -> std::fmt::Result {
+        let Self {
+            code,
+            colons,
+            digits,
+            of_minutes,
+            ..
+        } = *self;
+        let date_time = Offset::UTC.to_datetime(stamp);
+        let (date, clock) = (date_time.date(), date_time.time());
         let hour12 = if clock.hour() % 12 == 0 {
             12
         } else {
             clock.hour() % 12
         };
         let weekday = date.weekday();
-        let result = match code {
+        match code {
             '%' => write!(out, "%"),
             'Y' => write!(out, "{:04}", date.year()),
             'y' => write!(out, "{:02}", date.year().rem_euclid(100)),
@@ -280,7 +322,6 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
             'V' => write!(out, "{:02}", date.iso_week_date().week()),
             'G' => write!(out, "{:04}", date.iso_week_date().year()),
             'g' => write!(out, "{:02}", date.iso_week_date().year().rem_euclid(100)),
-            // Splunk's `%Ez`: the offset in minutes.
             'z' if of_minutes => write!(out, "+0"),
             'z' if colons == 2 => write!(out, "+00:00:00"),
             'z' if colons == 3 => write!(out, "+00"),
@@ -290,14 +331,8 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
             'n' => writeln!(out),
             't' => write!(out, "\t"),
             other => write!(out, "%{other}"),
-        };
-        result.ok()?;
-        if let Some(flag) = flag {
-            let written = out.split_off(from);
-            out.push_str(&flagged(&written, flag));
         }
     }
-    Some(out)
 }
 
 /// The output of a directive, adjusted by a flag.
@@ -401,13 +436,38 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
         rest: text.trim_start(),
     };
     let today = Offset::UTC.to_datetime(timestamp(now)?).date();
-    let (mut year, mut month, mut day) = (None, None, None);
-    let (mut hour, mut minute, mut second, mut nanosecond) = (0_i64, 0_i64, 0_i64, 0_i64);
-    let (mut afternoon, mut offset, mut day_of_year) = (None, 0_i64, None);
-    let (mut epoch, mut century, mut weekday) = (None, None, None);
-    let (mut week, mut week_year) = (None, None);
+    let mut parts = Parts::default();
+    let mut chars = expanded(format).into_iter();
+    while let Some(char) = chars.next() {
+        if char.is_whitespace() {
+            reader.rest = reader.rest.trim_start();
+            continue;
+        }
+        if char != '%' {
+            reader.rest = reader.rest.strip_prefix(char)?;
+            continue;
+        }
+        let mut code = chars.next()?;
+        let (mut of_minutes, mut most) = (false, 9);
+        while code.is_ascii_digit() || matches!(code, 'E' | 'O' | '-' | '_' | '^' | ':') {
+            of_minutes = code == 'E';
+            most = code.to_digit(10).map_or(most, |digit| digit as usize);
+            code = chars.next()?;
+        }
+        match code {
+            // `%s%3N`: the last digits belong to what follows.
+            's' => parts.read_epoch(&mut reader, fraction(chars.clone()))?,
+            'N' | 'Q' | 'f' => parts.read_fraction(&mut reader, most)?,
+            'z' if of_minutes => parts.read_minutes_of_zone(&mut reader)?,
+            _ => parts.read(code, &mut reader)?,
+        }
+    }
+    parts.time(today)
+}
+
+/// A format with its composite codes written out.
+fn expanded(format: &str) -> Vec<char> {
     let mut format: Vec<char> = format.chars().collect();
-    // Composite codes are expanded.
     let mut at = 0;
     while let Some(&[percent, code, ..]) = format.get(at..) {
         let replacement = match (percent, code) {
@@ -429,58 +489,60 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
         };
         format.splice(at..at + 2, replacement.chars());
     }
-    let mut chars = format.into_iter().peekable();
-    while let Some(char) = chars.next() {
-        if char.is_whitespace() {
-            reader.rest = reader.rest.trim_start();
-            continue;
-        }
-        if char != '%' {
-            reader.rest = reader.rest.strip_prefix(char)?;
-            continue;
-        }
-        let mut code = chars.next()?;
-        let (mut of_minutes, mut most) = (false, 9);
-        while code.is_ascii_digit() || matches!(code, 'E' | 'O' | '-' | '_' | '^' | ':') {
-            of_minutes = code == 'E';
-            most = code.to_digit(10).map_or(most, |digit| digit as usize);
-            code = chars.next()?;
-        }
+    format
+}
+
+/// What a text says of a time.
+#[derive(Default)]
+struct Parts {
+    /// Seconds since 1970, which say all.
+    epoch: Option<f64>,
+    century: Option<i64>,
+    year: Option<i64>,
+    month: Option<i64>,
+    day: Option<i64>,
+    day_of_year: Option<i64>,
+    week_year: Option<i64>,
+    /// By the code's way of counting.
+    week: Option<(char, i64)>,
+    /// Days from Monday.
+    weekday: Option<i64>,
+    hour: i64,
+    minute: i64,
+    second: i64,
+    nanosecond: i64,
+    afternoon: Option<bool>,
+    /// Seconds ahead of UTC.
+    offset: i64,
+}
+
+/// A year of two digits, as POSIX places it.
+fn full_year(short: i64) -> i64 {
+    if short < 69 {
+        2000 + short
+    } else {
+        1900 + short
+    }
+}
+
+impl Parts {
+    /// Reads what a code stands for.
+    fn read(&mut self, code: char, reader: &mut TextReader<'_>) -> Option<()> {
         match code {
             '%' => reader.rest = reader.rest.strip_prefix('%')?,
-            'Y' => year = Some(reader.number(4)?),
-            'y' => {
-                year = Some(
-                    reader
-                        .number(2)
-                        .map(|year| if year < 69 { 2000 + year } else { 1900 + year })?,
-                )
-            }
-            'm' => month = Some(reader.number(2)?),
-            'd' | 'e' => day = Some(reader.number(2)?),
-            'j' => day_of_year = Some(reader.number(3)?),
-            'H' | 'k' | 'I' | 'l' => hour = reader.number(2)?,
-            'M' => minute = reader.number(2)?,
-            'S' => second = reader.number(2)?,
-            'N' | 'Q' | 'f' => {
-                let before = reader.rest.len();
-                let number = reader.number(most.clamp(1, 9))?;
-                let digits = u32::try_from(before - reader.rest.len()).ok()?;
-                nanosecond = number.checked_mul(10_i64.checked_pow(9_u32.checked_sub(digits)?)?)?;
-            }
-            'p' | 'P' => afternoon = Some(reader.word(["am", "pm"].into_iter()).map(|at| at == 1)?),
-            's' => {
-                let negative = reader.rest.starts_with('-');
-                reader.rest = reader.rest.trim_start_matches('-');
-                // `%s%3N`: the last digits belong to what follows.
-                let digits = reader.rest.bytes().take_while(u8::is_ascii_digit).count();
-                let number = reader.number(digits.checked_sub(fraction(chars.clone()))?.min(18))?;
-                #[expect(clippy::cast_precision_loss, reason = "seconds")]
-                let number = number as f64;
-                epoch = Some(if negative { -number } else { number });
+            'Y' => self.year = Some(reader.number(4)?),
+            'y' => self.year = Some(full_year(reader.number(2)?)),
+            'm' => self.month = Some(reader.number(2)?),
+            'd' | 'e' => self.day = Some(reader.number(2)?),
+            'j' => self.day_of_year = Some(reader.number(3)?),
+            'H' | 'k' | 'I' | 'l' => self.hour = reader.number(2)?,
+            'M' => self.minute = reader.number(2)?,
+            'S' => self.second = reader.number(2)?,
+            'p' | 'P' => {
+                self.afternoon = Some(reader.word(["am", "pm"].into_iter()).map(|at| at == 1)?)
             }
             'b' | 'B' | 'h' => {
-                month = Some(i64::try_from(reader.word(MONTHS.into_iter())?).ok()? + 1)
+                self.month = Some(i64::try_from(reader.word(MONTHS.into_iter())?).ok()? + 1)
             }
             'a' | 'A' => {
                 let days = [
@@ -492,81 +554,109 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
                     "Saturday",
                     "Sunday",
                 ];
-                weekday = Some(i64::try_from(reader.word(days.into_iter())?).ok()?);
+                self.weekday = Some(i64::try_from(reader.word(days.into_iter())?).ok()?);
             }
             // Days from Monday.
-            'w' | 'u' => weekday = Some((reader.number(1)? + 6) % 7),
-            'C' => century = Some(reader.number(2)?),
-            'V' | 'U' | 'W' => week = Some((code, reader.number(2)?)),
-            'g' => {
-                let short = reader.number(2)?;
-                week_year = Some(if short < 69 {
-                    2000 + short
-                } else {
-                    1900 + short
-                });
-            }
-            'G' => week_year = Some(reader.number(4)?),
-            'z' if of_minutes => {
-                let sign = if reader.rest.starts_with('-') { -1 } else { 1 };
-                reader.rest = reader.rest.trim_start_matches(['+', '-']);
-                offset = sign * 60 * reader.number(4)?;
-            }
-            'z' | 'Z' => offset = zone(&mut reader)?,
+            'w' | 'u' => self.weekday = Some((reader.number(1)? + 6) % 7),
+            'C' => self.century = Some(reader.number(2)?),
+            'V' | 'U' | 'W' => self.week = Some((code, reader.number(2)?)),
+            'g' => self.week_year = Some(full_year(reader.number(2)?)),
+            'G' => self.week_year = Some(reader.number(4)?),
+            'z' | 'Z' => self.offset = zone(reader)?,
             'n' | 't' => reader.rest = reader.rest.trim_start(),
             _ => return None,
         }
+        Some(())
     }
-    if let Some(epoch) = epoch {
-        #[expect(clippy::cast_precision_loss, reason = "less than a second")]
-        return Some(epoch + nanosecond as f64 / 1e9);
+
+    /// Seconds since 1970, without the last `next_digits`.
+    fn read_epoch(&mut self, reader: &mut TextReader<'_>, next_digits: usize) -> Option<()> {
+        let negative = reader.rest.starts_with('-');
+        reader.rest = reader.rest.trim_start_matches('-');
+        let digits = reader.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number = reader.number(digits.checked_sub(next_digits)?.min(18))?;
+        #[expect(clippy::cast_precision_loss, reason = "seconds")]
+        let number = number as f64;
+        self.epoch = Some(if negative { -number } else { number });
+        Some(())
     }
-    if let (Some(century), Some(own)) = (century, year) {
-        year = Some(century * 100 + own % 100);
+
+    /// A part of a second in at most so many digits.
+    fn read_fraction(&mut self, reader: &mut TextReader<'_>, most: usize) -> Option<()> {
+        let before = reader.rest.len();
+        let number = reader.number(most.clamp(1, 9))?;
+        let digits = u32::try_from(before - reader.rest.len()).ok()?;
+        self.nanosecond = number.checked_mul(10_i64.checked_pow(9_u32.checked_sub(digits)?)?)?;
+        Some(())
     }
-    if let Some(afternoon) = afternoon {
-        hour = hour % 12 + if afternoon { 12 } else { 0 };
+
+    /// Splunk's `%Ez`.
+    fn read_minutes_of_zone(&mut self, reader: &mut TextReader<'_>) -> Option<()> {
+        let sign = if reader.rest.starts_with('-') { -1 } else { 1 };
+        reader.rest = reader.rest.trim_start_matches(['+', '-']);
+        self.offset = sign * 60 * reader.number(4)?;
+        Some(())
     }
-    // A week with a weekday determines the date if nothing else does.
-    if month.is_none()
-        && day.is_none()
-        && day_of_year.is_none()
-        && let Some((kind, number)) = week
-    {
-        let of_year = week_year
-            .or(year)
-            .unwrap_or_else(|| i64::from(today.year()));
-        let date = date_of_week(kind, of_year, number, weekday.unwrap_or(0))?;
-        year = Some(i64::from(date.year()));
-        month = Some(i64::from(date.month()));
-        day = Some(i64::from(date.day()));
-    }
-    let any_date = year.is_some() || month.is_some() || day.is_some();
-    let year = i16::try_from(year.unwrap_or_else(|| i64::from(today.year()))).ok()?;
-    let default =
-        |own: Option<i64>, today: i8| own.unwrap_or(if any_date { 1 } else { i64::from(today) });
-    let month = i8::try_from(default(month, today.month())).ok()?;
-    let day = i8::try_from(default(day, today.day())).ok()?;
-    let mut date = Date::new(year, month, day).ok()?;
-    if let Some(number) = day_of_year {
-        date = Date::new(year, 1, 1)
-            .ok()?
-            .checked_add((number - 1).days())
-            .ok()?;
-    }
-    let leap = second == 60;
-    let time = Time::new(
-        i8::try_from(hour).ok()?,
-        i8::try_from(minute).ok()?,
-        i8::try_from(if leap { 59 } else { second }).ok()?,
-        i32::try_from(nanosecond).ok()?,
-    )
-    .ok()?;
-    let stamp = Offset::UTC
-        .to_timestamp(DateTime::from_parts(date, time))
+
+    /// The time, where what is not said is taken from `today`.
+    fn time(mut self, today: Date) -> Option<f64> {
+        if let Some(epoch) = self.epoch {
+            #[expect(clippy::cast_precision_loss, reason = "less than a second")]
+            return Some(epoch + self.nanosecond as f64 / 1e9);
+        }
+        if let (Some(century), Some(own)) = (self.century, self.year) {
+            self.year = Some(century * 100 + own % 100);
+        }
+        let hour = match self.afternoon {
+            Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
+            None => self.hour,
+        };
+        let date = self.date(today)?;
+        let leap = self.second == 60;
+        let time = Time::new(
+            i8::try_from(hour).ok()?,
+            i8::try_from(self.minute).ok()?,
+            i8::try_from(if leap { 59 } else { self.second }).ok()?,
+            i32::try_from(self.nanosecond).ok()?,
+        )
         .ok()?;
-    #[expect(clippy::cast_precision_loss, reason = "an offset of hours")]
-    Some(seconds(stamp) - offset as f64 + if leap { 1.0 } else { 0.0 })
+        let stamp = Offset::UTC
+            .to_timestamp(DateTime::from_parts(date, time))
+            .ok()?;
+        #[expect(clippy::cast_precision_loss, reason = "an offset of hours")]
+        Some(seconds(stamp) - self.offset as f64 + if leap { 1.0 } else { 0.0 })
+    }
+
+    fn date(&self, today: Date) -> Option<Date> {
+        let this_year = i64::from(today.year());
+        let (mut year, mut month, mut day) = (self.year, self.month, self.day);
+        // A week with a weekday determines the date if nothing else does.
+        if month.is_none()
+            && day.is_none()
+            && self.day_of_year.is_none()
+            && let Some((kind, number)) = self.week
+        {
+            let of_year = self.week_year.or(year).unwrap_or(this_year);
+            let date = date_of_week(kind, of_year, number, self.weekday.unwrap_or(0))?;
+            year = Some(i64::from(date.year()));
+            month = Some(i64::from(date.month()));
+            day = Some(i64::from(date.day()));
+        }
+        let any = year.is_some() || month.is_some() || day.is_some();
+        let year = i16::try_from(year.unwrap_or(this_year)).ok()?;
+        let default =
+            |own: Option<i64>, today: i8| own.unwrap_or(if any { 1 } else { i64::from(today) });
+        let month = i8::try_from(default(month, today.month())).ok()?;
+        let day = i8::try_from(default(day, today.day())).ok()?;
+        let date = Date::new(year, month, day).ok()?;
+        match self.day_of_year {
+            Some(number) => Date::new(year, 1, 1)
+                .ok()?
+                .checked_add((number - 1).days())
+                .ok(),
+            None => Some(date),
+        }
+    }
 }
 
 /// How many digits a format reads next as a part of a second; none where it reads something else.
