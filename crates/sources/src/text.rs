@@ -741,136 +741,192 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
     }
 
-    /// A line that begins with none of the characters above.
+    /// A line that begins with none of the characters above, or a block of such lines.
     fn line(&mut self, sink: &mut Sink<'_, '_>) {
-        let offset = self.window.offset;
         if classic::starts_block(self.window.bytes()) {
-            let length = match self.piece(self.limits.event_bytes, classic::find_block_end) {
-                Piece::Whole(length) | Piece::Broken(length) => length,
-                _ => self.window.bytes().len(),
-            };
-            self.look_for_dates();
-            let mut text = Self::text(self.window.head(length), &mut self.lossy);
-            self.dates.order(&mut text);
-            self.kinds[3] += 1;
-            match classic::read_block(&text, &mut sink.record) {
-                Block::Event => sink.emit(),
-                Block::NoEventCode => {
-                    sink.lost(
-                        offset,
-                        "a block of text has no EventCode and is left out".to_owned(),
-                    );
-                }
-            }
-            self.window.skip(length.max(1));
+            self.classic_block(sink);
             return;
         }
         if list::starts_block(self.window.bytes()) {
-            let length = match self.piece(self.limits.event_bytes, list::find_block_end) {
-                Piece::Whole(length) | Piece::Broken(length) => length,
-                Piece::Open => self.window.bytes().len(),
-            };
-            self.look_for_dates();
-            let text = Self::text(self.window.head(length), &mut self.lossy);
-            self.kinds[3] += 1;
-            let mut row = list::read_block(&text);
-            for (name, value) in &mut row {
-                if csv::TIMES.contains(name) {
-                    self.dates.order(value);
-                }
-            }
-            self.json.read_row(&row, sink);
-            self.window.skip(length.max(1));
+            self.list_block(sink);
             return;
         }
+        let length = self.line_length();
+        let read = self.zeek_line(length, sink)
+            || self.snare_line(length, sink)
+            || self.carried_line(length, sink)
+            || self.syslog_line(length, sink)
+            || self.table_head(length);
+        if !read {
+            self.other_line(length);
+        }
+    }
+
+    fn classic_block(&mut self, sink: &mut Sink<'_, '_>) {
+        let offset = self.window.offset;
+        let length = match self.piece(self.limits.event_bytes, classic::find_block_end) {
+            Piece::Whole(length) | Piece::Broken(length) => length,
+            _ => self.window.bytes().len(),
+        };
+        self.look_for_dates();
+        let mut text = Self::text(self.window.head(length), &mut self.lossy);
+        self.dates.order(&mut text);
+        self.kinds[3] += 1;
+        match classic::read_block(&text, &mut sink.record) {
+            Block::Event => sink.emit(),
+            Block::NoEventCode => {
+                sink.lost(
+                    offset,
+                    "a block of text has no EventCode and is left out".to_owned(),
+                );
+            }
+        }
+        self.window.skip(length.max(1));
+    }
+
+    fn list_block(&mut self, sink: &mut Sink<'_, '_>) {
+        let length = match self.piece(self.limits.event_bytes, list::find_block_end) {
+            Piece::Whole(length) | Piece::Broken(length) => length,
+            Piece::Open => self.window.bytes().len(),
+        };
+        self.look_for_dates();
+        let text = Self::text(self.window.head(length), &mut self.lossy);
+        self.kinds[3] += 1;
+        let mut row = list::read_block(&text);
+        for (name, value) in &mut row {
+            if csv::TIMES.contains(name) {
+                self.dates.order(value);
+            }
+        }
+        self.json.read_row(&row, sink);
+        self.window.skip(length.max(1));
+    }
+
+    /// The length of the line here, with its end.
+    fn line_length(&mut self) -> usize {
         let find = |bytes: &[u8], end: bool| match memchr::memchr(b'\n', bytes) {
             Some(at) => Piece::Whole(at + 1),
             None if end => Piece::Whole(bytes.len()),
             None => Piece::Open,
         };
-        let length = match self.piece(self.limits.line_bytes, find) {
+        match self.piece(self.limits.line_bytes, find) {
             Piece::Whole(length) | Piece::Broken(length) => length,
             Piece::Open => 1,
-        };
-        let bytes = match self.window.head(length) {
-            line if line.ends_with(b"\n") => line,
-            last => whole_letters(last),
-        };
-        if self.zeek.is_header(bytes) || self.zeek.is_open() {
-            let text = Self::text(bytes, &mut self.lossy);
-            if self
-                .zeek
-                .line(text.trim_end_matches(['\n', '\r']), offset, sink)
-            {
-                self.kinds[2] += 1;
-            }
+        }
+    }
+
+    /// A line of Zeek's own format. Says whether it was one, as the next ones do.
+    fn zeek_line(&mut self, length: usize, sink: &mut Sink<'_, '_>) -> bool {
+        let offset = self.window.offset;
+        let bytes = whole_line(self.window.head(length));
+        if !self.zeek.is_header(bytes) && !self.zeek.is_open() {
+            return false;
+        }
+        let text = Self::text(bytes, &mut self.lossy);
+        if self
+            .zeek
+            .line(text.trim_end_matches(['\n', '\r']), offset, sink)
+        {
+            self.kinds[2] += 1;
+        }
+        self.window.skip(length);
+        true
+    }
+
+    fn snare_line(&mut self, length: usize, sink: &mut Sink<'_, '_>) -> bool {
+        let bytes = whole_line(self.window.head(length));
+        if memmem::find(bytes, b"MSWinEventLog").is_none() {
+            return false;
+        }
+        let text = Self::text(bytes, &mut self.lossy);
+        if let Some(row) = syslog::snare(&text) {
+            self.kinds[4] += 1;
+            self.json.read_row(&row, sink);
             self.window.skip(length);
-            return;
+            return true;
         }
-        if memmem::find(bytes, b"MSWinEventLog").is_some() {
-            let text = Self::text(bytes, &mut self.lossy);
-            if let Some(row) = syslog::snare(&text) {
-                self.kinds[4] += 1;
-                self.json.read_row(&row, sink);
-                self.window.skip(length);
-                return;
-            }
+        false
+    }
+
+    /// A line in which something carries an event of Windows.
+    fn carried_line(&mut self, length: usize, sink: &mut Sink<'_, '_>) -> bool {
+        let bytes = whole_line(self.window.head(length));
+        if !carried::looks_like(bytes) {
+            return false;
         }
-        if carried::looks_like(bytes) {
-            let text = Self::text(bytes, &mut self.lossy);
-            let now = *self
-                .now
-                .get_or_insert_with(|| written_at(&sink.report.path));
-            if let Some((mut row, assumed)) = carried::event(&text, now) {
-                self.kinds[4] += 1;
-                self.assumed_year += u64::from(assumed);
-                let row: Vec<(&str, String)> = row
-                    .iter_mut()
-                    .map(|(name, value)| (name.as_str(), std::mem::take(value)))
-                    .collect();
-                self.json.read_row(&row, sink);
-                self.window.skip(length);
-                return;
-            }
+        let text = Self::text(bytes, &mut self.lossy);
+        let now = *self
+            .now
+            .get_or_insert_with(|| written_at(&sink.report.path));
+        if let Some((mut row, assumed)) = carried::event(&text, now) {
+            self.kinds[4] += 1;
+            self.assumed_year += u64::from(assumed);
+            let row: Vec<(&str, String)> = row
+                .iter_mut()
+                .map(|(name, value)| (name.as_str(), std::mem::take(value)))
+                .collect();
+            self.json.read_row(&row, sink);
+            self.window.skip(length);
+            return true;
         }
-        if syslog::looks_like(bytes) {
-            let text = Self::text(bytes, &mut self.lossy);
-            let now = *self
-                .now
-                .get_or_insert_with(|| written_at(&sink.report.path));
-            if let Some(line) = syslog::line(&text, now)
+        false
+    }
+
+    fn syslog_line(&mut self, length: usize, sink: &mut Sink<'_, '_>) -> bool {
+        let bytes = whole_line(self.window.head(length));
+        if !syslog::looks_like(bytes) {
+            return false;
+        }
+        let text = Self::text(bytes, &mut self.lossy);
+        let now = *self
+            .now
+            .get_or_insert_with(|| written_at(&sink.report.path));
+        if let Some(line) = syslog::line(&text, now)
                 // Events carried by syslog are read as what they are.
                 && (syslog::is_known(line.program) || !["<Event", "{\""].iter().any(|start| text.contains(start)))
-            {
-                self.kinds[4] += 1;
-                self.assumed_year += u64::from(line.assumed_year);
-                if let Some(row) = line.event().or_else(|| carried::evtsys(&line)) {
-                    self.json.read_row(&row, sink);
-                    self.window.skip(length);
-                    return;
-                }
-                syslog::fill(&mut sink.record, &line);
-                sink.emit();
-                self.window.skip(length);
-                return;
-            }
-        }
-        // A table of events is recognised before anything else; `Export-Csv` writes a line of its own before it.
-        if self.kinds.iter().all(|count| *count == 0)
-            && (self.junk == 0 || (self.junk == 1 && self.typed))
         {
-            let text = Self::text(bytes, &mut self.lossy);
-            if let Some(table) = Table::of(&text) {
+            self.kinds[4] += 1;
+            self.assumed_year += u64::from(line.assumed_year);
+            if let Some(row) = line.event().or_else(|| carried::evtsys(&line)) {
+                self.json.read_row(&row, sink);
                 self.window.skip(length);
-                self.begin_table(table);
-                return;
+                return true;
             }
-            self.typed |= text.starts_with("#TYPE ");
-            if self.typed && self.junk == 0 {
-                self.window.skip(length);
-                return;
-            }
+            syslog::fill(&mut sink.record, &line);
+            sink.emit();
+            self.window.skip(length);
+            return true;
         }
+        false
+    }
+
+    /// The head of a table of events, which is recognised before anything else; `Export-Csv` writes a line of its own
+    /// before it.
+    fn table_head(&mut self, length: usize) -> bool {
+        let first = self.kinds.iter().all(|count| *count == 0)
+            && (self.junk == 0 || (self.junk == 1 && self.typed));
+        if !first {
+            return false;
+        }
+        let bytes = whole_line(self.window.head(length));
+        let text = Self::text(bytes, &mut self.lossy);
+        if let Some(table) = Table::of(&text) {
+            self.window.skip(length);
+            self.begin_table(table);
+            return true;
+        }
+        self.typed |= text.starts_with("#TYPE ");
+        if self.typed && self.junk == 0 {
+            self.window.skip(length);
+            return true;
+        }
+        false
+    }
+
+    /// A line that is no record by itself: perhaps one follows a prefix in it.
+    fn other_line(&mut self, length: usize) {
+        let offset = self.window.offset;
+        let bytes = whole_line(self.window.head(length));
         // A record may follow a prefix, such as syslog's or the quote of a CSV cell.
         let inner = [&b"<Event"[..], b"&lt;Event", b"{\""]
             .iter()
@@ -895,6 +951,14 @@ impl<'l, R: Read> Splitter<'l, R> {
             self.first_junk = Some((offset, sample));
         }
         self.window.skip(length.max(1));
+    }
+}
+
+/// A line, at whose end the file may have cut a letter.
+fn whole_line(bytes: &[u8]) -> &[u8] {
+    match bytes {
+        line if line.ends_with(b"\n") => line,
+        last => whole_letters(last),
     }
 }
 
