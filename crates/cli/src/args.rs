@@ -71,6 +71,9 @@ pub enum Command {
     },
     /// Receive and store events around the clock, like Splunk's HTTP Event Collector, and hunt through them.
     Serve(Box<Serve>),
+    /// Run pieces of other machines' searches over a store.
+    #[cfg(feature = "cluster")]
+    Worker(Box<Worker>),
 }
 
 /// Arguments of `serve`.
@@ -847,12 +850,92 @@ pub struct Search {
     pub logs: Logs,
     #[command(flatten)]
     pub known: Known,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
     /// Print only the results.
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// The workers that share a search.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Cluster {
+    /// Share the search with these workers (`crabwalk worker`), which have the same store.
+    #[arg(long = "cluster", value_name = "HOST:PORT,…", value_delimiter = ',')]
+    pub workers: Vec<crabwalk_cluster::Address>,
+    #[command(flatten)]
+    pub trust: Trust,
+    /// Stop a shared search after this many seconds.
+    #[arg(
+        long = "cluster-timeout",
+        value_name = "SECONDS",
+        default_value_t = 600,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub timeout: u64,
+    /// Share a search that reads at least this many events; smaller ones run here.
+    #[arg(
+        long = "cluster-from",
+        value_name = "EVENTS",
+        default_value_t = 100_000
+    )]
+    pub from: u64,
+}
+
+/// What the machines of a cluster trust each other by.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Trust {
+    /// A file with the token that all machines of the cluster share: a word of at least 16 characters.
+    #[arg(long = "cluster-token", value_name = "FILE")]
+    pub token: Option<PathBuf>,
+    /// A file with the certificates, PEM, that sign those of workers, or are these themselves. With it, connections are
+    /// encrypted.
+    #[arg(long = "cluster-ca", value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
+}
+
+/// Arguments of `worker`.
+#[cfg(feature = "cluster")]
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+      crabwalk worker --store /srv/store                   for searches from this machine\n  \
+      crabwalk search 'EventCode=4624 | stats count by host' /srv/store --cluster 127.0.0.1:8090\n\n\
+      docs/scale.md shows how to set up three machines.")]
+pub struct Worker {
+    /// The store, or a copy of the one that is searched.
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// The address to listen on. Any address but a loopback one needs --cluster-token, --cluster-ca and --tls-cert.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8090")]
+    pub listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub trust: Trust,
+    /// This worker's certificate chain, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub known: Known,
+    /// Memory limit in MiB for grouping, sorting and joining, all searches together; the rest spills to temporary files.
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "CRABWALK_SEARCH_MEMORY",
+        default_value_t = SEARCH_MEMORY,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub search_memory: u32,
+    /// Log each piece of a search.
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// Arguments of `content`.

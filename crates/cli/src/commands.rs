@@ -24,6 +24,8 @@ pub fn run(args: Args) -> ExitCode {
         Command::Completions { shell } => crate::manual::completions(shell),
         Command::Man { directory } => crate::manual::pages(&directory),
         Command::Serve(args) => crate::serve::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Worker(args) => crate::cluster::work(&args),
     };
     match result {
         Ok(Done::Whole) => ExitCode::SUCCESS,

@@ -48,6 +48,7 @@ pub fn hunt(
         catalog,
         sources,
         inputs,
+        ..
     } = logs.open(&hunt.demand(), &bar)?;
     let conclusion = hunt.run(&catalog, &bar)?;
     bar.step("writing the case");

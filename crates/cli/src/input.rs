@@ -199,11 +199,13 @@ impl Logs {
     pub fn open(&self, demand: &dyn Demand, bar: &Bar) -> Result<Opened, Failure> {
         if let Some(store) = self.store()? {
             bar.step("opening the store");
-            let snapshot = store.snapshot_within(&demand.window())?;
+            let snapshot = Arc::new(store.snapshot_within(&demand.window())?);
             return Ok(Opened {
                 sources: snapshot.sources().to_vec(),
                 inputs: originals(&store),
-                catalog: Arc::new(snapshot),
+                #[cfg(feature = "cluster")]
+                store: Some(Arc::clone(&snapshot)),
+                catalog: snapshot,
             });
         }
         bar.step("reading");
@@ -217,6 +219,8 @@ impl Logs {
             catalog: catalog(read.collected)?,
             sources: read.sources,
             inputs,
+            #[cfg(feature = "cluster")]
+            store: None,
         })
     }
 
@@ -244,6 +248,9 @@ pub struct Opened {
     pub sources: Vec<SourceReport>,
     /// Where raw records can be read again.
     pub inputs: Vec<Input>,
+    /// The catalog, if it is one of a store.
+    #[cfg(feature = "cluster")]
+    pub store: Option<Arc<crabwalk_store::StoreCatalog>>,
 }
 
 /// The store at a path, if it is one.

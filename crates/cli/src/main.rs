@@ -2,6 +2,8 @@
 
 mod args;
 mod baseline;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod commands;
 mod content;
 mod content_test;

@@ -33,9 +33,17 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
     }
     let logs = Logs::from(&args.logs);
     let read = logs.read(query.demand(), &bar)?;
+    #[cfg(feature = "cluster")]
+    let (query, shared) = crate::cluster::shared(&args.cluster, query, &read)?;
     bar.step("searching");
     let (answers, lookups) = query.run(&read.catalog, &logs.run_options())?;
     bar.finish();
+    #[cfg(feature = "cluster")]
+    if let Some(shared) = shared
+        && !args.quiet
+    {
+        crate::cluster::tell(&shared.ran());
+    }
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
     if input::nothing_was_read(&read.sources) {
         source_notes(&read.sources);

@@ -119,7 +119,8 @@ fn first_event(scheme: &str, address: SocketAddr, token: &str) -> String {
     )
 }
 
-fn log(format: LogFormat, verbose: bool) {
+/// Starts logging to standard error.
+pub fn log(format: LogFormat, verbose: bool) {
     let level = if verbose {
         LevelFilter::DEBUG
     } else {

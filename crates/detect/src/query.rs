@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_sources::collect::Demand;
-use crabwalk_spl::{Diagnostic, Driver, Engine, EngineOptions, Knowledge, Search, Stop};
+use crabwalk_spl::{Diagnostic, Driver, Engine, EngineOptions, Knowledge, Place, Search, Stop};
 
 use crate::content::{Content, ContentOrigin, ContentProblem};
 use crate::error::RunError;
@@ -17,6 +17,7 @@ pub struct Query {
     knowledge: Arc<Knowledge>,
     searches: Vec<Search>,
     demand: Box<dyn Demand>,
+    place: Option<Arc<dyn Place>>,
 }
 
 /// What a search gave.
@@ -65,7 +66,31 @@ impl Query {
             knowledge,
             searches,
             demand,
+            place: None,
         })
+    }
+
+    /// The same searches, with plans that run elsewhere.
+    #[must_use]
+    pub fn at(mut self, place: Arc<dyn Place>) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    fn engine(&self, catalog: &Arc<dyn Catalog>, options: &RunOptions, threads: usize) -> Engine {
+        let engine = Engine::new(
+            Arc::clone(catalog),
+            Arc::clone(&self.knowledge),
+            EngineOptions {
+                now: options.now,
+                threads,
+                memory: options.memory,
+            },
+        );
+        match &self.place {
+            Some(place) => engine.running_at(Arc::clone(place)),
+            None => engine,
+        }
     }
 
     /// The errors of searches, given as name, text and position: whether each can be parsed and planned. Mere warnings,
@@ -161,16 +186,9 @@ impl Query {
         let Some(search) = self.searches.first() else {
             return Ok(Bounded::Answer(Answer::default(), true));
         };
-        let engine = Engine::new(
-            Arc::clone(catalog),
-            Arc::clone(&self.knowledge),
-            EngineOptions {
-                now: options.now,
-                threads: options.threads.max(1),
-                memory: options.memory,
-            },
-        )
-        .at_most(bounds.rows.saturating_add(1));
+        let engine = self
+            .engine(catalog, options, options.threads.max(1))
+            .at_most(bounds.rows.saturating_add(1));
         let work = || {
             let driver = Driver::new()?;
             let results = driver.run_unless(engine.run(search), &bounds.stop)?;
@@ -209,15 +227,7 @@ impl Query {
         } else {
             1
         };
-        let engine = Engine::new(
-            Arc::clone(catalog),
-            self.knowledge,
-            EngineOptions {
-                now: options.now,
-                threads: alone,
-                memory: options.memory,
-            },
-        );
+        let engine = self.engine(catalog, options, alone);
         let make = |(), results: crabwalk_spl::Results| {
             let columns: Vec<String> = results.columns.clone();
             let rows = results

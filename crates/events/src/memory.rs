@@ -84,7 +84,7 @@ impl MemoryCatalog {
             NamedTable::new(
                 name,
                 Arc::clone(&schema),
-                Streamed(Arc::clone(&stored) as _),
+                Streamed(vec![Arc::clone(&stored) as _]),
             )
         } else {
             // Small: columns that are not stored are built once, not for each scan.

@@ -122,9 +122,9 @@ pub trait Batches: fmt::Debug + Send + Sync {
     fn batches(self: Arc<Self>, columns: &[&str]) -> Scan<'static>;
 }
 
-/// The rows of a table whose batches are unpacked while reading.
+/// The rows of a table whose batches are unpacked while reading, in parts that can be read side by side.
 #[derive(Debug)]
-pub struct Streamed(pub Arc<dyn Batches>);
+pub struct Streamed(pub Vec<Arc<dyn Batches>>);
 
 /// Number of rows to unpack at a time.
 const UNPACKED_ROWS: usize = 1 << 14;
@@ -139,18 +139,16 @@ impl Rows for Streamed {
             Some(columns) => Arc::new(schema.project(columns)?),
             None => Arc::clone(schema),
         };
-        let part = Arc::new(Unpacking {
-            batches: Arc::clone(&self.0),
-            schema: Arc::clone(&schema),
+        let parts = self.0.iter().map(|batches| {
+            Arc::new(Unpacking {
+                batches: Arc::clone(batches),
+                schema: Arc::clone(&schema),
+            }) as Arc<dyn PartitionStream>
         });
+        let parts = parts.collect();
         let orderings: Vec<LexOrdering> = Vec::new();
         Ok(Arc::new(StreamingTableExec::try_new(
-            schema,
-            vec![part],
-            None,
-            orderings,
-            false,
-            None,
+            schema, parts, None, orderings, false, None,
         )?))
     }
 }

@@ -32,8 +32,8 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{FunctionRegistry as _, TaskContext};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, Extension, LogicalPlan, LogicalPlanBuilder, ScalarUDF, WindowUDF,
 };
@@ -49,7 +49,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Engine, Place};
+use crate::engine::{Engine, Job, Place};
 use crate::resources::Resources;
 use crate::search::{Search, SearchError};
 
@@ -115,6 +115,33 @@ pub enum CodecError {
     /// The plan was decoded and failed.
     #[error("{0}")]
     Run(DataFusionError),
+}
+
+/// Checks that a plan can be sent to a machine whose threads have stacks of this many bytes, as this one's have.
+///
+/// # Errors
+/// What in it cannot be encoded, or that it nests too deep.
+pub fn check_plan(
+    plan: &Arc<dyn ExecutionPlan>,
+    codec: &dyn PhysicalExtensionCodec,
+    stack: usize,
+) -> Result<(), CodecError> {
+    let found = Plan::Physical(Arc::clone(plan)).depth();
+    let most = stack.saturating_sub(STACK) / STACK_OF_NODE;
+    if found > most {
+        return Err(CodecError::TooDeep { found, most });
+    }
+    let bytes = physical_plan_to_bytes_with_extension_codec(Arc::clone(plan), codec)
+        .map_err(CodecError::Write)?;
+    let depth = Depth::of(&bytes);
+    depth.check()?;
+    if depth.stack() + STACK > stack {
+        return Err(CodecError::TooDeep {
+            found: depth.messages,
+            most: stack.saturating_sub(STACK) / STACK_OF_MESSAGE,
+        });
+    }
+    Ok(())
 }
 
 /// Encodes and decodes Crabwalk's own parts of plans, for `DataFusion`'s protobuf.
@@ -663,6 +690,20 @@ impl Engine {
         }
     }
 
+    /// Gives a session that runs plans of other engines this engine's functions.
+    ///
+    /// # Errors
+    /// If the session rejects one.
+    pub fn give_functions(&self, state: &mut SessionState) -> Result<()> {
+        for function in crate::ops::scalar_functions(&self.resources) {
+            state.register_udf(function)?;
+        }
+        for function in crate::aggregates::functions() {
+            state.register_udaf(function)?;
+        }
+        Ok(())
+    }
+
     /// The encoded plan of a search, for [`run_encoded`](Self::run_encoded) on this machine or another. Stages that
     /// must run before planning do run.
     ///
@@ -738,15 +779,13 @@ impl Travel {
 }
 
 impl Place for Travel {
-    fn collect(
-        &self,
-        plan: LogicalPlan,
-        state: SessionState,
-    ) -> BoxFuture<'_, Result<Vec<RecordBatch>>> {
+    fn collect(&self, job: Job) -> BoxFuture<'_, Result<Vec<RecordBatch>>> {
         async move {
             let outside = |error: CodecError| DataFusionError::External(Box::new(error));
             self.share_lookups();
-            let plan = Plan::of(plan, self.form, &state).await.map_err(outside)?;
+            let plan = Plan::of(job.plan, self.form, &job.state)
+                .await
+                .map_err(outside)?;
             let bytes = self.writer.write(&plan).map_err(outside)?;
             self.reader.run_encoded(&bytes).await.map_err(outside)
         }

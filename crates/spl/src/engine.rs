@@ -47,14 +47,21 @@ pub const DEFAULT_MEMORY: usize = 512 << 20;
 /// A search in progress, and its results.
 pub type Running<'a> = BoxFuture<'a, Result<Results, SearchError>>;
 
+/// A plan that is to run, and what its engine knows about it.
+#[derive(Debug)]
+pub struct Job {
+    /// The plan.
+    pub plan: LogicalPlan,
+    /// The state of the engine that made it: functions, options, memory.
+    pub state: SessionState,
+    /// Whether the engine's searches have written lookups. The plan may read them, and only this engine has them.
+    pub wrote_lookups: bool,
+}
+
 /// Where plans run, if not in the engine that made them.
-pub(crate) trait Place: Send + Sync {
-    /// Runs a plan made by an engine with this state, and returns its rows.
-    fn collect(
-        &self,
-        plan: LogicalPlan,
-        state: SessionState,
-    ) -> BoxFuture<'_, datafusion::error::Result<Vec<RecordBatch>>>;
+pub trait Place: Send + Sync {
+    /// Runs a plan and returns its rows. They must be the rows that the engine itself would return.
+    fn collect(&self, job: Job) -> BoxFuture<'_, datafusion::error::Result<Vec<RecordBatch>>>;
 }
 
 /// Plans and runs searches over one run's events.
@@ -137,8 +144,8 @@ impl Engine {
     }
 
     /// An engine whose plans run elsewhere.
-    #[cfg(feature = "codec")]
-    pub(crate) fn running_at(mut self, place: Arc<dyn Place>) -> Self {
+    #[must_use]
+    pub fn running_at(mut self, place: Arc<dyn Place>) -> Self {
         self.place = Some(place);
         // Events that were found here would travel with the plan.
         self.glances = None;
@@ -303,7 +310,14 @@ impl Engine {
         bounded: bool,
     ) -> datafusion::error::Result<Vec<RecordBatch>> {
         if let Some(place) = &self.place {
-            return place.collect(plan, self.datafusion.state()).await;
+            let written = self.resources.stored.lock();
+            let wrote_lookups = !written.unwrap_or_else(PoisonError::into_inner).is_empty();
+            let job = Job {
+                plan,
+                state: self.datafusion.state(),
+                wrote_lookups,
+            };
+            return place.collect(job).await;
         }
         let session = if bounded {
             &self.quick

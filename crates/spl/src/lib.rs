@@ -68,7 +68,7 @@ pub mod value;
 
 pub use demand::{Reader, Readers, demand};
 pub use driver::{Driver, Stop};
-pub use engine::{DEFAULT_MEMORY, Engine, EngineOptions, Results, Row, Running};
+pub use engine::{DEFAULT_MEMORY, Engine, EngineOptions, Job, Place, Results, Row, Running};
 pub use knowledge::{Knowledge, Locations};
 pub use locations::{LocationFile, LocationFileError};
 pub use search::{Search, SearchError};

@@ -66,6 +66,16 @@ pub enum StoreError {
         /// What is wrong.
         source: ArrowError,
     },
+    /// A scan of one store was given to another.
+    #[error(
+        "the search is over the store {asked}, and the one here is {here}; give all machines the same store, or copies of it"
+    )]
+    OtherStore {
+        /// The id of the store at hand.
+        here: String,
+        /// The id of the store that the scan is of.
+        asked: String,
+    },
     /// Events lack the identities that reveal copies.
     #[error("events of {0} lack what identifies copies; collect them with the demand `Ingest`")]
     NoIdentities(EventType),

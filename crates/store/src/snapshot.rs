@@ -24,21 +24,21 @@ const ROW_BITS: u32 = 40;
 
 /// A file of a snapshot.
 #[derive(Debug, Clone)]
-struct InFile {
-    entry: Arc<FileEntry>,
+pub(crate) struct InFile {
+    pub entry: Arc<FileEntry>,
     /// Reference of its first event.
-    first: u64,
+    pub first: u64,
 }
 
 /// The events of one type.
 #[derive(Debug)]
-struct Stored {
-    event_type: EventType,
-    reader: Arc<Reader>,
-    files: Vec<InFile>,
+pub(crate) struct Stored {
+    pub event_type: EventType,
+    pub reader: Arc<Reader>,
+    pub files: Vec<InFile>,
     /// The fields, `_record` and so on, by name.
-    types: HashMap<String, DataType>,
-    window: Window,
+    pub types: HashMap<String, DataType>,
+    pub window: Window,
 }
 
 impl Stored {
@@ -97,6 +97,8 @@ fn touches(entry: &FileEntry, window: &Window) -> bool {
 /// removes them from the store.
 #[derive(Debug)]
 pub struct StoreCatalog {
+    /// The store's id.
+    id: String,
     reader: Arc<Reader>,
     tables: Vec<Arc<Table>>,
     places: HashMap<EventType, usize>,
@@ -113,11 +115,13 @@ pub struct StoreCatalog {
 
 impl StoreCatalog {
     pub(crate) fn new(
+        id: &str,
         state: &State,
         reader: &Arc<Reader>,
         window: &Window,
     ) -> Result<Self, StoreError> {
         let mut all = Self {
+            id: id.to_owned(),
             reader: Arc::clone(reader),
             tables: Vec::new(),
             places: HashMap::new(),
@@ -223,7 +227,7 @@ impl StoreCatalog {
         self.providers.push(Arc::new(NamedTable::new(
             TableName::Events(event_type.clone()),
             Arc::clone(&schema),
-            Streamed(Arc::clone(&stored) as _),
+            Streamed(vec![Arc::clone(&stored) as _]),
         )));
         self.places.insert(event_type.clone(), self.tables.len());
         self.tables.push(Arc::new(Table {
@@ -253,6 +257,19 @@ impl StoreCatalog {
     /// What was read, and what could not be read; [`EventRef::source`] is an index into this.
     pub fn sources(&self) -> &[SourceReport] {
         &self.sources
+    }
+
+    /// The id of the store: [`Store::id`](crate::Store::id).
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn reader(&self) -> &Arc<Reader> {
+        &self.reader
+    }
+
+    pub(crate) fn stored(&self, event_type: &EventType) -> Option<&Arc<Stored>> {
+        self.stored.get(*self.places.get(event_type)?)
     }
 
     /// The commit that led to this state; 0 before the first.
@@ -285,11 +302,7 @@ impl Catalog for StoreCatalog {
     }
 
     fn scan<'c>(&'c self, event_type: &EventType, columns: &[&str], window: &Window) -> Scan<'c> {
-        let Some(stored) = self
-            .places
-            .get(event_type)
-            .and_then(|place| self.stored.get(*place))
-        else {
+        let Some(stored) = self.stored(event_type) else {
             return Box::new(std::iter::empty());
         };
         let columns = stored.typed(columns);
@@ -310,7 +323,7 @@ impl Catalog for StoreCatalog {
             .files
             .get(usize::try_from(reference >> ROW_BITS).ok()?)?;
         let event_type = entry.event_type();
-        let stored = self.stored.get(*self.places.get(&event_type)?)?;
+        let stored = self.stored(&event_type)?;
         let columns = stored.typed(&[collect::HOST, collect::SOURCE, collect::RECORD]);
         let mut row = usize::try_from(reference & ((1 << ROW_BITS) - 1)).ok()?;
         for batch in stored.reader.events(entry, &columns).ok()? {

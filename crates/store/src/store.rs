@@ -112,6 +112,7 @@ pub struct Size {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
+    id: String,
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) reader: Arc<Reader>,
     state: RwLock<Arc<State>>,
@@ -141,12 +142,13 @@ impl Store {
     /// # Errors
     /// Like [`open`](Self::open).
     pub fn open_in(path: &Path, objects: Arc<dyn Objects>) -> Result<Self, StoreError> {
-        if read_format(path)?.is_none() {
+        let Some(format) = read_format(path)? else {
             return Err(StoreError::NoStore(path.to_owned()));
-        }
+        };
         let state = State::load(objects.as_ref())?;
         Ok(Self {
             path: path.to_owned(),
+            id: format.id,
             reader: Arc::new(Reader::new(Arc::clone(&objects))),
             objects,
             state: RwLock::new(Arc::new(state)),
@@ -228,6 +230,11 @@ impl Store {
         &self.path
     }
 
+    /// What tells it from other stores; copies of a store share it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(crate) fn state(&self) -> Arc<State> {
         Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -273,7 +280,7 @@ impl Store {
     /// # Errors
     /// Like [`snapshot`](Self::snapshot), and if a file that overlaps the ends of the span cannot be read.
     pub fn snapshot_within(&self, window: &Window) -> Result<StoreCatalog, StoreError> {
-        StoreCatalog::new(&self.state(), &self.reader, window)
+        StoreCatalog::new(&self.id, &self.state(), &self.reader, window)
     }
 
     /// The number of the next file: files that are committed from now on have this number or higher ones.
@@ -291,7 +298,7 @@ impl Store {
         state
             .files
             .retain(|number, entry| *number >= file && !entry.compacted);
-        StoreCatalog::new(&state, &self.reader, &ALWAYS)
+        StoreCatalog::new(&self.id, &state, &self.reader, &ALWAYS)
     }
 
     /// How large it is.

@@ -5,15 +5,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use crabwalk_events::catalog::{ALWAYS, Catalog};
+use crabwalk_events::named::Batches;
 use crabwalk_events::{EventType, MemoryCatalog};
 use crabwalk_sources::collect::{
     Begun, Collected, Collector, Demand, Everything, HOST, Head, RECORD, SOURCE,
 };
 use crabwalk_sources::pack::Texts;
 use crabwalk_sources::report::{SourceKind, SourceReport};
-use crabwalk_store::{CommitInfo, Ingest, NewSource, Store, StoreError};
+use crabwalk_store::{CommitInfo, FileScan, Ingest, NewSource, ReadScan as _, Store, StoreError};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::UInt64Type;
 
@@ -466,4 +468,102 @@ fn a_large_table_is_cut_at_midnight() {
     }
     assert_eq!(count, 150_000);
     assert!(references.is_sorted());
+}
+
+/// The references and times of a part of a scan.
+fn read(batches: &Arc<dyn Batches>) -> Vec<(u64, i64)> {
+    let mut all = Vec::new();
+    for events in Arc::clone(batches).batches(&["TargetUserName"]) {
+        let events = events.unwrap();
+        let times = events.times().unwrap();
+        all.extend((0..events.rows()).map(|row| (events.reference(row), times.value(row))));
+    }
+    all
+}
+
+#[test]
+fn machines_that_share_a_scan_read_each_event_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_or_create(folder.path().join("store")).unwrap();
+    for file in 0..5 {
+        let events: Vec<Event> = (0..=file).map(|at| logon(1 + 10 * file + at)).collect();
+        store.commit(collect(&events), from("a")).unwrap();
+    }
+    let logons = EventType {
+        channel: "Security".to_owned(),
+        event_id: 4624,
+    };
+    // Without the first second of the span, and a commit later on, which a scan knows nothing of.
+    let window = MONDAY + 2_000_000..=i64::MAX;
+    let snapshot = store.snapshot_within(&window).unwrap();
+    let expected: Vec<(u64, i64)> = snapshot
+        .scan(&logons, &[], &ALWAYS)
+        .flat_map(|events| {
+            let events = events.unwrap();
+            let times = events.times().unwrap().values().to_vec();
+            let rows = times.into_iter().enumerate();
+            rows.map(|(row, time)| (events.reference(row), time))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(expected.len(), 14);
+    let scan = snapshot
+        .scan_of(&logons, &["_time", "TargetUserName"])
+        .unwrap();
+    assert!(snapshot.scan_of(&logons, &["Nobody"]).is_none());
+    store.commit(collect(&[logon(99)]), from("a")).unwrap();
+    // Another process, which never saw that snapshot.
+    let other = Store::open(folder.path().join("store")).unwrap();
+    assert_eq!(read(&other.read_scan(&scan).unwrap()[0]), expected);
+    for machines in 1..8 {
+        for parts in 1..4 {
+            let shares = scan.in_parts(parts).shared(machines);
+            assert_eq!(shares.len(), machines);
+            let mut all = Vec::new();
+            for share in &shares {
+                assert_eq!(share.parts(), parts);
+                let text = serde_json::to_string(share).unwrap();
+                let share: FileScan = serde_json::from_str(&text).unwrap();
+                for part in other.read_scan(&share).unwrap() {
+                    all.extend(read(&part));
+                }
+            }
+            all.sort_unstable();
+            let mut expected = expected.clone();
+            expected.sort_unstable();
+            assert_eq!(all, expected, "{machines} machines, {parts} parts");
+        }
+    }
+}
+
+#[test]
+fn a_scan_reads_only_its_own_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_or_create(folder.path().join("store")).unwrap();
+    store.commit(collect(&[logon(1)]), from("a")).unwrap();
+    let logons = EventType {
+        channel: "Security".to_owned(),
+        event_id: 4624,
+    };
+    let scan = store
+        .snapshot()
+        .unwrap()
+        .scan_of(&logons, &["_time"])
+        .unwrap();
+    let other = Store::open_or_create(folder.path().join("other")).unwrap();
+    assert!(matches!(
+        other.read_scan(&scan),
+        Err(StoreError::OtherStore { .. })
+    ));
+    // A copy of a store is that store.
+    assert!(store.read_scan(&scan).is_ok());
+    // Whoever wrote the scan leads nobody out of the store.
+    let text = serde_json::to_string(&scan).unwrap();
+    let path = store.files(&[])[0].clone();
+    let folder = path.rsplit_once('/').unwrap().0;
+    for outside in ["/etc/passwd", "../x", &format!("{folder}/../x"), folder, ""] {
+        let text = text.replace(&path, outside);
+        let scan: FileScan = serde_json::from_str(&text).unwrap();
+        assert!(store.read_scan(&scan).is_err(), "{outside}");
+    }
 }
