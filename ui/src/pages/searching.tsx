@@ -293,7 +293,7 @@ function Results({ state, answer, route, narrow }: { state: Run; answer: Answer;
         </ul>
       )}
       {answer.rows.length === 0 ? (
-        <p class="empty">Nothing in {rangeName(state.question.earliest ?? "", state.question.latest ?? "")}. A longer range of time may have it.</p>
+        <p class="empty">Nothing was found. Range of time: {rangeName(state.question.earliest ?? "", state.question.latest ?? "")}.</p>
       ) : view === "chart" && chart ? (
         <Chart answer={answer} />
       ) : isEvents ? (
