@@ -1,13 +1,15 @@
 //! The protocol: JSON-RPC 2.0, a message on each line.
 //!
 //! A reader answers what needs no thought at once, so that a client which pings during a long hunt gets its answer; calls
-//! of tools wait for one worker, which takes them in order. Lines, and the number of calls that wait, are bounded.
+//! of tools wait for one worker, which takes them in order. A client that asked for it is told that a call goes on, so that
+//! it does not give up on a long hunt. Lines, and the number of calls that wait, are bounded.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read, Write};
-use std::sync::mpsc::{Receiver, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TrySendError, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crabwalk_detect::Stop;
 use serde_json::{Map, Value, json};
@@ -18,6 +20,8 @@ const REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11
 const MOST_LINE: u64 = 1 << 20;
 /// Maximum calls that wait.
 const MOST_WAITING: usize = 32;
+/// How often a client is told that a call goes on.
+const BEAT: Duration = Duration::from_secs(5);
 /// Stack of the worker; content is parsed and logs are read on it.
 const STACK: usize = 16 << 20;
 
@@ -47,6 +51,8 @@ struct Call {
     id: Value,
     name: String,
     arguments: Map<String, Value>,
+    /// How the client recognises news of this call, if it wants any.
+    progress: Option<Value>,
     stop: Stop,
 }
 
@@ -55,9 +61,11 @@ struct Conversation<W> {
     out: Mutex<W>,
     /// Calls that have no answer yet, by id.
     open: Mutex<HashMap<String, Stop>>,
+    /// How often a client is told that a call goes on.
+    beat: Duration,
 }
 
-impl<W: Write> Conversation<W> {
+impl<W: Write + Send> Conversation<W> {
     fn say(&self, message: &Value) -> io::Result<()> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         crabwalk_case::to_json_line(message, &mut *out)?;
@@ -79,12 +87,43 @@ impl<W: Write> Conversation<W> {
             .is_some_and(|stop| !stop.is_stopped())
     }
 
+    /// Makes a call, and tells the client meanwhile that it goes on, if it asked for that.
+    fn call(&self, call: &Call, service: &mut impl Service) -> Option<Value> {
+        let Some(token) = &call.progress else {
+            return service.call(&call.name, &call.arguments, &call.stop);
+        };
+        thread::scope(|scope| {
+            let (over, wait) = channel::<()>();
+            scope.spawn(move || {
+                let began = Instant::now();
+                while wait.recv_timeout(self.beat) == Err(RecvTimeoutError::Timeout) {
+                    let seconds = began.elapsed().as_secs_f64();
+                    if !call.stop.is_stopped() {
+                        // If nobody reads any more, the answer notices.
+                        let _ = self.say(&json!({
+                            "jsonrpc": "2.0",
+                            "method": "notifications/progress",
+                            "params": {
+                                "progressToken": token,
+                                "progress": seconds,
+                                "message": format!("working for {seconds:.0} seconds"),
+                            },
+                        }));
+                    }
+                }
+            });
+            let result = service.call(&call.name, &call.arguments, &call.stop);
+            drop(over);
+            result
+        })
+    }
+
     fn work(&self, calls: &Receiver<Call>, service: &mut impl Service) -> io::Result<()> {
         for call in calls {
             let result = if call.stop.is_stopped() {
                 None
             } else {
-                Some(service.call(&call.name, &call.arguments, &call.stop))
+                Some(self.call(&call, service))
             };
             if !self.close(&call.id) {
                 continue;
@@ -107,15 +146,25 @@ impl<W: Write> Conversation<W> {
 /// # Errors
 /// If the input cannot be read or the output cannot be written.
 pub fn serve(
+    input: impl BufRead,
+    output: impl Write + Send,
+    service: impl Service,
+) -> io::Result<()> {
+    converse(input, output, service, BEAT)
+}
+
+fn converse(
     mut input: impl BufRead,
     output: impl Write + Send,
     mut service: impl Service,
+    beat: Duration,
 ) -> io::Result<()> {
     let (about, tools) = (service.about(), service.tools());
     let (send, calls) = sync_channel::<Call>(MOST_WAITING);
     let conversation = Conversation {
         out: Mutex::new(output),
         open: Mutex::default(),
+        beat,
     };
     thread::scope(|scope| {
         let own = &conversation;
@@ -184,7 +233,7 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Line> {
 }
 
 /// Acts on one message.
-fn take<W: Write>(
+fn take<W: Write + Send>(
     own: &Conversation<W>,
     line: &[u8],
     about: &Map<String, Value>,
@@ -242,7 +291,7 @@ fn take<W: Write>(
     }
 }
 
-fn request<W: Write>(
+fn request<W: Write + Send>(
     own: &Conversation<W>,
     method: &str,
     id: &Value,
@@ -291,6 +340,11 @@ fn request<W: Write>(
                 id: id.clone(),
                 name: name.to_owned(),
                 arguments,
+                progress: params
+                    .get("_meta")
+                    .and_then(|meta| meta.get("progressToken"))
+                    .filter(|token| token.is_string() || token.is_number())
+                    .cloned(),
                 stop,
             })
         }
@@ -325,6 +379,10 @@ mod tests {
         ) -> Option<Value> {
             match name {
                 "echo" => Some(Value::Object(arguments.clone())),
+                "slow" => {
+                    thread::sleep(Duration::from_millis(100));
+                    Some(json!("done"))
+                }
                 // Until it is cancelled.
                 "wait" => {
                     while !stop.is_stopped() {
@@ -339,7 +397,8 @@ mod tests {
 
     fn talk(lines: &[u8]) -> Vec<Value> {
         let mut out = Vec::new();
-        serve(lines, &mut out, Echo).unwrap_or_else(|error| panic!("{error}"));
+        let beat = Duration::from_millis(5);
+        converse(lines, &mut out, Echo, beat).unwrap_or_else(|error| panic!("{error}"));
         let text = String::from_utf8(out).unwrap_or_else(|error| panic!("{error}"));
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}")))
@@ -439,5 +498,28 @@ mod tests {
         assert_eq!(refused["error"]["code"], code::REQUEST);
         assert_eq!(*ping, json!({"jsonrpc": "2.0", "id": 4, "result": {}}));
         assert_eq!(*third, json!({"jsonrpc": "2.0", "id": 3, "result": {}}));
+    }
+
+    #[test]
+    fn a_client_that_asks_is_told_that_a_call_goes_on() {
+        let call = |meta: Value| json!({"id": 1, "method": "tools/call", "params": {"name": "slow", "_meta": meta}});
+        let said = talk(call(json!({"progressToken": "t"})).to_string().as_bytes());
+        let Some((answer, news)) = said.split_last() else {
+            panic!("no answer");
+        };
+        assert_eq!(answer["result"], "done");
+        assert!(!news.is_empty());
+        let mut before = 0.0;
+        for one in news {
+            assert_eq!(one["method"], "notifications/progress");
+            assert_eq!(one["params"]["progressToken"], "t");
+            let now = one["params"]["progress"].as_f64().unwrap_or(0.0);
+            assert!(now > before, "{news:?}");
+            before = now;
+        }
+        // Nobody else is.
+        for meta in [json!({}), json!({"progressToken": {"a": 1}}), Value::Null] {
+            assert_eq!(talk(call(meta).to_string().as_bytes()).len(), 1);
+        }
     }
 }
