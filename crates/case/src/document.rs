@@ -330,7 +330,7 @@ pub struct ThreatObjectInfo {
 }
 
 /// Leads to one event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "number"))]
 pub struct Reference {
     /// Id of the source.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Packed, Report, text};
 use crate::document::{Case, Reference};
+use crabwalk_vocabulary::Standing;
 
 /// Maximum length of a value in the report.
 const MOST_VALUE: usize = 64 << 10;
@@ -133,25 +134,38 @@ impl Report {
         threads: usize,
         catalog: Option<&dyn Catalog>,
     ) -> io::Result<()> {
-        let found = read_again(case, &self.events.all, inputs, threads, catalog)?;
-        self.pack(found, threads)
+        let daily = of_daily_work(case, &self.events.all);
+        let wanted: Vec<u32> = numbered(&self.events.all)
+            .map(|(at, _)| at)
+            .filter(|at| !daily.contains(at))
+            .take(MOST_RECORDS)
+            .collect();
+        let found = read_again(case, &self.events.all, &wanted, inputs, threads, catalog)?;
+        self.pack(&wanted, found, daily.len(), threads)
     }
 
-    /// Distributes records over parts, in the order of the events, as far as there is space.
-    fn pack(&mut self, mut found: HashMap<u32, Raw>, threads: usize) -> io::Result<()> {
+    /// Distributes records over parts, in the order of the events, as far as there is space. `daily` is the number of
+    /// those that were not wanted because daily work alone refers to them.
+    fn pack(
+        &mut self,
+        wanted: &[u32],
+        mut found: HashMap<u32, Raw>,
+        daily: usize,
+        threads: usize,
+    ) -> io::Result<()> {
+        let events = self.events.all.len();
         let mut records = Records {
-            chunk_of: vec![-1; self.events.all.len()],
+            chunk_of: vec![-1; events],
             ..Records::default()
         };
         let mut parts: Vec<Vec<(u32, Raw)>> = Vec::new();
         let mut part_bytes = 0;
         let mut bytes = 0;
-        let (mut full, mut lost) = (0_usize, 0_usize);
-        for at in 0..self.events.all.len() {
-            let index = u32::try_from(at).unwrap_or(u32::MAX);
+        let mut lost = 0_usize;
+        let mut full = events.saturating_sub(daily + wanted.len());
+        for index in wanted.iter().copied() {
             let Some(raw) = found.remove(&index) else {
-                lost += usize::from(at < MOST_RECORDS);
-                full += usize::from(at >= MOST_RECORDS);
+                lost += 1;
                 continue;
             };
             if bytes >= MOST_BYTES {
@@ -166,7 +180,8 @@ impl Report {
             part_bytes += size;
             bytes += size;
             records.kept += 1;
-            if let Some(place) = records.chunk_of.get_mut(at) {
+            let place = usize::try_from(index).unwrap_or(usize::MAX);
+            if let Some(place) = records.chunk_of.get_mut(place) {
                 *place = i64::try_from(parts.len()).map_or(-1, |parts| parts - 1);
             }
             if let Some(part) = parts.last_mut() {
@@ -178,6 +193,11 @@ impl Report {
             records.notes.push(format!(
                 "The report includes {} raw records and omits {full} to stay small; those of hops come first, then those of findings.",
                 records.kept
+            ));
+        }
+        if daily > 0 {
+            records.notes.push(format!(
+                "{daily} raw records of daily work are not included; find them by file and record number."
             ));
         }
         if lost > 0 {
@@ -214,9 +234,9 @@ pub fn raw_records(
     threads: usize,
     catalog: Option<&dyn Catalog>,
 ) -> io::Result<Vec<Option<RawRecord>>> {
-    let mut found = read_again(case, events, inputs, threads, catalog)?;
-    let at = 0..u32::try_from(events.len()).unwrap_or(u32::MAX);
-    let records = at.map(|at| {
+    let all: Vec<u32> = numbered(events).map(|(at, _)| at).collect();
+    let mut found = read_again(case, events, &all, inputs, threads, catalog)?;
+    let records = all.into_iter().map(|at| {
         let raw = found.remove(&at)?;
         Some(RawRecord {
             fields: raw.fields,
@@ -226,10 +246,42 @@ pub fn raw_records(
     Ok(records.collect())
 }
 
-/// Raw records by the place of their event in the list, as far as they are found and there is space.
+fn numbered(events: &[Reference]) -> impl Iterator<Item = (u32, &Reference)> {
+    (0..u32::MAX).zip(events)
+}
+
+/// The events, by place, to which nothing refers but routine hops off the reported paths and findings that are neither
+/// notable nor about another hop: most of the events of long logs, and those that nobody opens.
+fn of_daily_work(case: &Case, events: &[Reference]) -> HashSet<u32> {
+    if case.verdict.baseline.is_none() {
+        return HashSet::new();
+    }
+    let told: HashSet<&str> = (case.paths.iter().filter(|path| path.told))
+        .flat_map(|path| path.hops.iter().map(String::as_str))
+        .collect();
+    let mut read: HashSet<&Reference> = HashSet::new();
+    let mut findings: HashSet<&str> = HashSet::new();
+    for hop in &case.hops {
+        if hop.standing != Standing::Routine || told.contains(hop.id.as_str()) {
+            read.extend(hop.witnesses.iter().flat_map(|one| &one.events));
+            read.extend(hop.processes.iter().flat_map(|one| &one.events));
+            findings.extend(hop.findings.iter().map(String::as_str));
+        }
+    }
+    for finding in &case.findings {
+        if finding.notable || findings.contains(finding.id.as_str()) {
+            read.extend(&finding.events);
+        }
+    }
+    let daily = numbered(events).filter(|(_, event)| !read.contains(event));
+    daily.map(|(at, _)| at).collect()
+}
+
+/// Raw records by the place of their event in the list, of those `wanted`, by place, as far as they are found.
 fn read_again(
     case: &Case,
     events: &[Reference],
+    wanted_at: &[u32],
     inputs: &[Input],
     threads: usize,
     catalog: Option<&dyn Catalog>,
@@ -246,7 +298,11 @@ fn read_again(
         .map(|source| (source.id, source.path.as_str()))
         .collect();
     let mut sources: HashSet<u32> = HashSet::new();
-    for (at, event) in events.iter().enumerate().take(MOST_RECORDS) {
+    let wanted_events = wanted_at.iter().filter_map(|at| {
+        let place = usize::try_from(*at).ok()?;
+        Some((*at, events.get(place)?))
+    });
+    for (at, event) in wanted_events {
         let time = event.time.as_deref().and_then(time::parse).unwrap_or(0);
         let key = Key {
             time,
@@ -268,10 +324,7 @@ fn read_again(
                 }
             }
         }
-        places
-            .entry(key)
-            .or_default()
-            .push(u32::try_from(at).unwrap_or(u32::MAX));
+        places.entry(key).or_default().push(at);
     }
     for numbers in wanted.numbers.values_mut() {
         numbers.sort_unstable();
