@@ -447,7 +447,7 @@ pub struct LabEvaluate {
     pub company: Company,
     /// Plant many attacks by goal and stealth in separate companies, and print the detection rate as a function of false
     /// paths. Takes one seed and counts up from it.
-    #[arg(long, value_enum, conflicts_with_all = ["intrusions", "keep", "verbose"])]
+    #[arg(long, value_enum, conflicts_with_all = ["intrusions", "verbose"])]
     pub protocol: Option<Protocol>,
     /// Attacks in total, cycling through goals and degrees of stealth.
     #[arg(long, value_name = "N", default_value_t = 336, requires = "protocol")]

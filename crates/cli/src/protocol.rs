@@ -194,6 +194,9 @@ fn world(
         attacks,
         ..EnterpriseOptions::default()
     };
+    if let Some(kept) = &args.keep {
+        return evaluate::make_and_hunt(&options, &kept.join(format!("seed-{seed}")), true);
+    }
     let made = evaluate::temporary()?;
     evaluate::make_and_hunt(&options, &made.path().join("world"), true)
 }
