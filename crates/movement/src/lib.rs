@@ -43,6 +43,7 @@ mod evidence;
 mod family;
 mod files;
 mod history;
+mod incident;
 mod missing;
 mod naming;
 mod origin;

@@ -9,18 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::assemble::Draft;
 use crate::evidence::Act;
+use crate::incident;
 use crate::rank::{self, Surprise, Term};
 use crate::world::World;
 use crabwalk_vocabulary::{Standing, is_asserted};
 
 /// How long a hop can lead to another if only time links them.
-const DAY: i64 = 24 * 3600 * SECOND;
+pub(crate) const DAY: i64 = 24 * 3600 * SECOND;
 
 /// Confidence given to a possible hop that explains another.
 const EXPLAINING: f64 = 0.35;
-
-/// Hops from one host with different accounts this close together are one beginning.
-const SOON: i64 = 1800 * SECOND;
 
 /// Why one hop follows from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -363,7 +361,7 @@ pub(crate) struct Route {
     pub rank: Vec<Term>,
 }
 
-/// Chains hops into paths: each begins at a host that no hop explains.
+/// Chains hops into paths, one for each incident ([`incident::groups`]).
 pub(crate) fn routes(
     world: &World<'_>,
     hops: &[Draft],
@@ -374,60 +372,8 @@ pub(crate) fn routes(
     surprises: Option<&[Surprise]>,
 ) -> Vec<Route> {
     let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
-    let mut link_into: BTreeMap<usize, &Link> = BTreeMap::new();
-    for link in links {
-        link_into.insert(link.to, link);
-    }
-    // Hops of one beginning: the same first host and account within a day, or soon after with another account.
-    let mut group: Vec<usize> = (0..hops.len()).collect();
-    // Keep merely possible hops apart, or they would attach themselves to certain ones.
-    let mut begun: BTreeMap<(HostId, Option<AccountId>, bool), (usize, i64)> = BTreeMap::new();
-    let mut latest: BTreeMap<HostId, (usize, i64)> = BTreeMap::new();
-    for (at, hop) in hops.iter().enumerate() {
-        let own = if let Some(link) = link_into.get(&at) {
-            group.get(link.from).copied().unwrap_or(at)
-        } else if let Some(src) = hop.src
-            && !is_usual(at)
-        {
-            let sure = is_asserted(hop.confidence);
-            let near = latest
-                .get(&src)
-                .filter(|(_, last)| sure && hop.first - last <= SOON)
-                .map_or(at, |(first, _)| group.get(*first).copied().unwrap_or(at));
-            let entry = begun
-                .entry((src, hop.used, sure))
-                .or_insert((near, hop.first));
-            if sure {
-                latest.insert(src, (at, hop.last));
-            }
-            if hop.first - entry.1 <= DAY {
-                entry.1 = hop.last;
-                group.get(entry.0).copied().unwrap_or(at)
-            } else {
-                *entry = (near, hop.last);
-                near
-            }
-        } else {
-            continue;
-        };
-        if let Some(group) = group.get_mut(at) {
-            *group = own;
-        }
-    }
-    // A link may start at a hop later in the list.
-    for at in 0..group.len() {
-        let mut root = at;
-        for _ in 0..group.len() {
-            let next = group.get(root).copied().unwrap_or(root);
-            if next == root {
-                break;
-            }
-            root = next;
-        }
-        if let Some(group) = group.get_mut(at) {
-            *group = root;
-        }
-    }
+    let link_into: BTreeMap<usize, &Link> = links.iter().map(|link| (link.to, link)).collect();
+    let group = incident::groups(world, hops, links, usual);
     let mut edges: BTreeMap<(Option<HostId>, HostId), usize> = BTreeMap::new();
     for hop in hops {
         *edges.entry((hop.src, hop.dst)).or_default() += 1;
