@@ -16,6 +16,10 @@ use crate::world::World;
 /// Hops from one host with different accounts this close together are one beginning.
 const SOON: i64 = 1800 * SECOND;
 
+/// Hops with one account this close together are one way, though it breaks off where a host has no logs. The hop between
+/// takes no longer.
+const NEXT: i64 = 2 * 3600 * SECOND;
+
 /// Sets of hops: each hop's parent, or itself.
 struct Sets(Vec<usize>);
 
@@ -43,7 +47,8 @@ impl Sets {
 
 /// For each hop, in chronological order, the earliest hop of its incident. Hops are one incident if a link joins them, or
 /// if they leave the same host within a day of one another and share an account: the one that was used or the one that
-/// acted. What begins soon after with another account belongs to it as well.
+/// acted. What begins soon after with another account belongs to it as well, and so does what the same account does next
+/// from another host.
 ///
 /// Routine hops take part only where something else follows from them, and merely possible ones only among themselves, or
 /// they would attach themselves to certain ones.
@@ -64,6 +69,7 @@ pub(crate) fn groups(
         .collect();
     let mut by_account: BTreeMap<(HostId, Option<AccountId>, bool), (usize, i64)> = BTreeMap::new();
     let mut by_host: BTreeMap<HostId, (usize, i64)> = BTreeMap::new();
+    let mut anywhere: BTreeMap<AccountId, (usize, i64)> = BTreeMap::new();
     for (at, hop) in hops.iter().enumerate() {
         let Some(src) = hop.src else { continue };
         if is_usual(at) && !roots.contains(&at) {
@@ -79,6 +85,14 @@ pub(crate) fn groups(
             let last = by_account.insert((src, account, sure), (at, hop.last));
             if let Some((other, last)) = last
                 && hop.first - last <= DAY
+            {
+                sets.join(other, at);
+            }
+        }
+        if let Some(used) = hop.used.filter(|_| sure && !is_usual(at)) {
+            let last = anywhere.insert(used, (at, hop.last));
+            if let Some((other, last)) = last
+                && hop.first - last <= NEXT
             {
                 sets.join(other, at);
             }
