@@ -61,15 +61,17 @@ mod plan;
 mod raw;
 mod resources;
 mod search;
+mod stop;
 mod suggest;
 pub mod syntax;
 mod tables;
 pub mod value;
 
 pub use demand::{Reader, Readers, demand};
-pub use driver::{Driver, Stop};
+pub use driver::Driver;
 pub use engine::{DEFAULT_MEMORY, Engine, EngineOptions, Job, Place, Results, Row, Running};
 pub use knowledge::{Knowledge, Locations};
 pub use locations::{LocationFile, LocationFileError};
 pub use search::{Search, SearchError};
+pub use stop::Stop;
 pub use syntax::Diagnostic;

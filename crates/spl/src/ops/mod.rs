@@ -43,6 +43,7 @@ use serde::de::DeserializeOwned;
 
 use crate::column::{Typed, is_number};
 use crate::resources::Resources;
+use crate::stop::go_on;
 use crate::value::{display_value, format_number, number_of};
 
 /// The arguments of one row. A literal is in an array of one value.
@@ -461,6 +462,7 @@ impl ScalarUDFImpl for SplUdf {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        go_on()?;
         let types = args.args.iter().map(ColumnarValue::data_type).collect();
         let literals = args
             .args
