@@ -1,4 +1,4 @@
-import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { KnownFields, Language, Place } from "../data/api";
 import { offersAt, pieces, type Offers } from "../data/spl";
 
@@ -59,6 +59,11 @@ export function Editor({ text, change, run, problems, warnings, known }: Props) 
     input.current.setSelectionRange(caret.current, caret.current);
     caret.current = null;
   }, [text]);
+
+  // What was typed before the language was known gets its offers then.
+  useEffect(() => {
+    if (known && input.current && document.activeElement === input.current) look(input.current.value, false);
+  }, [known]);
 
   const look = (value: string, asked: boolean) => {
     const at = input.current?.selectionStart ?? value.length;
