@@ -6,13 +6,14 @@ use crabwalk_activity::channel::is_of_a_host;
 use crabwalk_detect::{ContentProblem, Finding, Gap, Outcome, RiskObjectKind};
 use crabwalk_events::{Assets, Catalog, CatalogError, EventRef};
 use crabwalk_hunt::Conclusion;
-use crabwalk_movement::{Movement, Skew, Standing};
+use crabwalk_movement::{Movement, Skew};
 use crabwalk_sources::collect::Coverage;
 use crabwalk_sources::report::SourceReport;
 use crabwalk_vocabulary::account::kind_of;
 pub(crate) use crabwalk_vocabulary::time::text as time;
 use crabwalk_vocabulary::{Severity, host_key, is_address};
 
+use crate::attention::Attention;
 use crate::document::*;
 use crate::dossier::{Asked, Dossiers, Scope};
 use crate::names::{self, Names};
@@ -62,13 +63,13 @@ impl Case {
         let mut hosts = known_hosts(outcome, movement);
         let risk = risk(&outcome.findings, &hosts);
         let accounts = known_accounts(outcome, movement, &risk, &mut hosts);
-        let shortness = Shortness::of(movement);
+        let attention = attention(movement);
         let findings: Vec<FindingInfo> = outcome
             .findings
             .iter()
             .enumerate()
             .map(|(at, finding)| {
-                let whole = shortness.finding_is_whole(at, finding);
+                let whole = attention.finding(&at, finding.is_notable(), finding.is_daily_work());
                 finding_info(finding, whole, &hosts)
             })
             .collect();
@@ -97,7 +98,7 @@ impl Case {
             dossiers: Dossiers::default(),
         };
         let names = Names::new(&case);
-        let hops = hops(input, &findings_of(outcome), &shortness, &names);
+        let hops = hops(input, &findings_of(outcome), &attention, &names);
         let paths = movement
             .paths
             .iter()
@@ -126,7 +127,7 @@ impl Case {
                     .filter(|hop| hop.standing.happened())
                     // For a reported path only its reported part: daily work attached to it is not the intruder's
                     // route.
-                    .filter(|hop| !path.told || self.verdict.hops.contains_key(&hop.id))
+                    .filter(|hop| self.is_reported(path, hop))
                     .collect();
                 if hops.is_empty() {
                     hops = all().collect();
@@ -253,45 +254,16 @@ fn findings_of(outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
-/// Most of a case is daily work, of which a few events prove what is said and are where to read on. Whatever a reported
-/// path, a notable finding or a movement out of the ordinary needs is listed whole.
-struct Shortness<'m> {
-    /// Ids of the hops on reported paths.
-    told: BTreeSet<&'m str>,
-    /// The findings about them, by place.
-    findings: BTreeSet<usize>,
-    /// Whether other days show what daily work is.
-    has_days: bool,
-}
-
-impl<'m> Shortness<'m> {
-    fn of(movement: &'m Movement) -> Self {
-        let verdict = &movement.verdict;
-        let paths = movement.paths.iter();
-        let told: BTreeSet<&str> = paths
+fn attention(movement: &Movement) -> Attention<'_, usize> {
+    let verdict = &movement.verdict;
+    let paths = movement.paths.iter();
+    Attention::new(
+        verdict.baseline.is_some(),
+        paths
             .filter(|path| verdict.told.contains(&path.id))
-            .flat_map(|path| path.hops.iter().map(String::as_str))
-            .collect();
-        let on_paths = movement.hops.iter();
-        let findings = on_paths
-            .filter(|hop| told.contains(hop.id.as_str()))
-            .flat_map(|hop| hop.findings.iter().copied())
-            .collect();
-        Self {
-            told,
-            findings,
-            has_days: verdict.baseline.is_some(),
-        }
-    }
-
-    fn hop_is_whole(&self, hop: &crabwalk_movement::Hop) -> bool {
-        hop.standing() != Standing::Routine || self.told.contains(hop.id.as_str())
-    }
-
-    fn finding_is_whole(&self, at: usize, finding: &Finding) -> bool {
-        let quiet = finding.is_daily_work() || self.has_days && !finding.is_notable();
-        !quiet || self.findings.contains(&at)
-    }
+            .flat_map(|path| path.hops.iter().map(String::as_str)),
+        (movement.hops.iter()).map(|hop| (hop.id.as_str(), hop.findings.iter().copied())),
+    )
 }
 
 /// What was seen of a hop: everything, or one witness of each kind with one event.
@@ -334,7 +306,7 @@ fn witnesses(
 fn hops(
     input: &Input<'_>,
     finding_ids: &[String],
-    shortness: &Shortness<'_>,
+    attention: &Attention<'_, usize>,
     names: &Names<'_>,
 ) -> Vec<HopInfo> {
     let catalog = input.catalog;
@@ -342,7 +314,7 @@ fn hops(
     movement
         .hops
         .iter()
-        .map(|hop| (hop, shortness.hop_is_whole(hop)))
+        .map(|hop| (hop, attention.hop(&hop.id, hop.standing())))
         .map(|(hop, whole)| HopInfo {
             id: hop.id.clone(),
             src: hop.src.clone(),

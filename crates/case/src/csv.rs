@@ -37,7 +37,7 @@ pub fn defuse(cell: &str) -> Cow<'_, str> {
         } else if c != ' ' && c != '"' {
             start = false;
         }
-        if c != '\n' && c != '\t' && c != '\r' && crate::json::is_acted_on(c) {
+        if c != '\n' && c != '\t' && c != '\r' && crabwalk_vocabulary::text::is_acted_on(c) {
             // Other control characters make the file unreadable for some programs.
             out.push('\u{fffd}');
             changed = true;

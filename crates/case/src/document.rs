@@ -74,6 +74,17 @@ impl Case {
             .or_else(|| self.sources.iter().find(|source| source.id == id))
     }
 
+    /// Whether the logs have other days to compare with. Also of a case that was read back.
+    pub fn compares_days(&self) -> bool {
+        self.verdict.baseline.is_some() || self.paths.iter().any(|path| !path.rank.is_empty())
+    }
+
+    /// Whether a hop is of what a path is reported for. The rest of a reported path is what its accounts do on other days
+    /// as well.
+    pub fn is_reported(&self, path: &PathInfo, hop: &HopInfo) -> bool {
+        !path.told || self.verdict.hops.contains_key(&hop.id)
+    }
+
     /// The events that anything in the case refers to, some several times.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         let hops = self.hops.iter().flat_map(|hop| {

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use crabwalk_vocabulary::text::is_acted_on;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
@@ -112,14 +113,6 @@ impl Formatter for Lines {
 }
 
 struct Safe<F>(F);
-
-/// Control characters, and characters that change the direction of text or hide it.
-pub(crate) fn is_acted_on(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
 
 macro_rules! forward {
     ($($name:ident($($argument:ident: $kind:ty),*);)*) => {

@@ -17,6 +17,7 @@
 //! assert_eq!(defuse("-12.5"), "-12.5");
 //! ```
 
+mod attention;
 mod build;
 mod csv;
 mod document;

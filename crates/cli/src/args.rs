@@ -486,6 +486,13 @@ pub struct Logs {
     /// Threads to use; by default all of the machine's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    #[command(flatten)]
+    pub memory: SearchMemory,
+}
+
+/// How much memory searches may use.
+#[derive(Debug, ClapArgs)]
+pub struct SearchMemory {
     /// Memory limit in MiB for grouping, sorting and joining, all searches together; the rest spills to temporary files.
     #[arg(
         long,
@@ -497,7 +504,7 @@ pub struct Logs {
     pub search_memory: u32,
 }
 
-/// Default of [`Logs::search_memory`].
+/// Default of [`SearchMemory::search_memory`].
 pub const SEARCH_MEMORY: u32 = 512;
 
 /// What is known besides the logs.
@@ -924,15 +931,8 @@ pub struct Worker {
     pub tls_key: Option<PathBuf>,
     #[command(flatten)]
     pub known: Known,
-    /// Memory limit in MiB for grouping, sorting and joining, all searches together; the rest spills to temporary files.
-    #[arg(
-        long,
-        value_name = "MIB",
-        env = "CRABWALK_SEARCH_MEMORY",
-        default_value_t = SEARCH_MEMORY,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    pub search_memory: u32,
+    #[command(flatten)]
+    pub memory: SearchMemory,
     /// Log each piece of a search.
     #[arg(long, short)]
     pub verbose: bool,

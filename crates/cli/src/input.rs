@@ -289,7 +289,7 @@ impl From<&args::Logs> for Logs {
         if let Some(threads) = args.threads {
             logs.threads = threads.into();
         }
-        logs.memory = usize::try_from(args.search_memory)
+        logs.memory = usize::try_from(args.memory.search_memory)
             .unwrap_or(usize::MAX)
             .saturating_mul(1 << 20);
         logs

@@ -114,11 +114,27 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         } else {
             MOST_HOPS
         };
-        for hop in hops.iter().take(most) {
+        // What it is reported for first; without days to compare that is all of it.
+        let (own, others): (Vec<&HopInfo>, Vec<&HopInfo>) = hops
+            .iter()
+            .partition(|hop| !ranked || case.is_reported(path, hop));
+        let (own, others) = match own.as_slice() {
+            [] => (others, own),
+            _ if options.verbose => (hops.clone(), Vec::new()),
+            _ => (own, others),
+        };
+        for hop in own.iter().take(most) {
             line(out, &names, hop, look);
         }
-        if hops.len() > most {
-            more(out, hops.len() - most, "movement", "movements", look);
+        if own.len() > most {
+            more(out, own.len() - most, "movement", "movements", look);
+        }
+        if !others.is_empty() {
+            let text = format!(
+                "  … and {} beside it that other days explain (all with --verbose)",
+                count(others.len() as u64, "movement")
+            );
+            let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));
         }
     }
     if shown.len() > most {

@@ -62,7 +62,7 @@ impl Draft {
         })
     }
 
-    fn new(evidence: Evidence) -> Self {
+    pub fn new(evidence: Evidence) -> Self {
         let mut draft = Self {
             family: evidence.family,
             src: None,

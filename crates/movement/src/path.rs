@@ -373,7 +373,7 @@ pub(crate) fn routes(
 ) -> Vec<Route> {
     let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
     let link_into: BTreeMap<usize, &Link> = links.iter().map(|link| (link.to, link)).collect();
-    let group = incident::groups(world, hops, links, usual);
+    let group = incident::groups(world, hops, links, usual, surprises);
     let mut edges: BTreeMap<(Option<HostId>, HostId), usize> = BTreeMap::new();
     for hop in hops {
         *edges.entry((hop.src, hop.dst)).or_default() += 1;

@@ -39,6 +39,16 @@ pub fn counted(number: usize, one: &str, many: &str) -> String {
     }
 }
 
+/// Whether a terminal or a page acts on a character, or shows nothing of it: control characters (C0, DEL, C1), direction
+/// marks, invisible characters, line separators, tags. Attackers hide text in logs with them.
+pub fn is_acted_on(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// File name of a path with either separator.
 pub fn base_name(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)

@@ -26,7 +26,7 @@ fn label(text: &str) -> Label {
     Label(
         text.chars()
             .map(|c| {
-                if c != '\n' && crate::json::is_acted_on(c) {
+                if c != '\n' && crabwalk_vocabulary::text::is_acted_on(c) {
                     '\u{fffd}'
                 } else {
                     c

@@ -14,7 +14,7 @@ use crabwalk_movement::Standing;
 use crabwalk_vocabulary::{Severity, time};
 use serde_json::{Value, json};
 
-use super::id;
+use super::{id, record};
 use crate::csv::defuse;
 use crate::document::{Case, FindingInfo, HopInfo, PathInfo, Reference};
 use crate::names::Names;
@@ -54,7 +54,7 @@ fn escaped(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if c != '\n' && crate::json::is_acted_on(c) => out.push('\u{fffd}'),
+            c if c != '\n' && crabwalk_vocabulary::text::is_acted_on(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -96,17 +96,8 @@ fn account_asset(name: &str, sid: Option<&str>) -> Value {
 }
 
 fn records(case: &Case, events: &[&Reference]) -> Vec<Value> {
-    let records = events.iter().take(MOST_RECORDS).map(|event| {
-        json!({
-            "file": case.source(event.source).map(|source| source.path.as_str()),
-            "record": event.record,
-            "channel": event.channel,
-            "event_id": event.event_id,
-            "host": event.host,
-            "time": event.time,
-        })
-    });
-    records.collect()
+    let listed = events.iter().take(MOST_RECORDS);
+    listed.map(|event| record(case, event)).collect()
 }
 
 /// Writes an alert for each reported path, and for each notable finding that is on none of them.
@@ -272,7 +263,7 @@ fn cell(text: &str) -> String {
         .chars()
         .map(|c| match c {
             '\n' | '\r' | '\t' => ' ',
-            c if crate::json::is_acted_on(c) => '\u{fffd}',
+            c if crabwalk_vocabulary::text::is_acted_on(c) => '\u{fffd}',
             c => c,
         })
         .collect();

@@ -21,7 +21,7 @@ fn plain(text: &str) -> String {
     for c in left.by_ref().take(MOST_TEXT) {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
-            c if crate::json::is_acted_on(c) => out.push('\u{fffd}'),
+            c if crabwalk_vocabulary::text::is_acted_on(c) => out.push('\u{fffd}'),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),

@@ -12,8 +12,8 @@ use crabwalk_detect::attack::{self, ATTACK_VERSION};
 use crabwalk_vocabulary::{Severity, is_address, time};
 use serde_json::{Map, Value, json};
 
-use super::id;
-use crate::document::{Case, FindingInfo, HopInfo, PathInfo, Reference, RiskObjectInfo};
+use super::{id, record};
+use crate::document::{Case, FindingInfo, HopInfo, PathInfo, RiskObjectInfo};
 use crate::names::Names;
 use crate::sentences::hops_of;
 use crabwalk_detect::RiskObjectKind;
@@ -162,18 +162,6 @@ fn endpoint(names: &Names<'_>, id: &str) -> Value {
         endpoint.insert("ip".to_owned(), ip.as_str().into());
     }
     Value::Object(endpoint)
-}
-
-/// Where a record is.
-fn record(case: &Case, event: &Reference) -> Value {
-    json!({
-        "file": case.source(event.source).map(|source| source.path.as_str()),
-        "record": event.record,
-        "channel": event.channel,
-        "event_id": event.event_id,
-        "host": event.host,
-        "time": event.time,
-    })
 }
 
 /// What all documents share.

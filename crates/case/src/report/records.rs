@@ -12,8 +12,8 @@ use crabwalk_vocabulary::time;
 use serde_json::{Value, json};
 
 use super::{Packed, Report, text};
+use crate::attention::Attention;
 use crate::document::{Case, Reference};
-use crabwalk_vocabulary::Standing;
 
 /// Maximum length of a value in the report.
 const MOST_VALUE: usize = 64 << 10;
@@ -250,27 +250,24 @@ fn numbered(events: &[Reference]) -> impl Iterator<Item = (u32, &Reference)> {
     (0..u32::MAX).zip(events)
 }
 
-/// The events, by place, to which nothing refers but routine hops off the reported paths and findings that are neither
-/// notable nor about another hop: most of the events of long logs, and those that nobody opens.
+/// The events, by place, to which only daily work refers: most of the events of long logs, and those that nobody opens.
 fn of_daily_work(case: &Case, events: &[Reference]) -> HashSet<u32> {
-    if case.verdict.baseline.is_none() {
-        return HashSet::new();
-    }
-    let told: HashSet<&str> = (case.paths.iter().filter(|path| path.told))
-        .flat_map(|path| path.hops.iter().map(String::as_str))
-        .collect();
+    let told = case.paths.iter().filter(|path| path.told);
+    let attention = Attention::new(
+        case.compares_days(),
+        told.flat_map(|path| path.hops.iter().map(String::as_str)),
+        (case.hops.iter()).map(|hop| (hop.id.as_str(), hop.findings.iter().map(String::as_str))),
+    );
     let mut read: HashSet<&Reference> = HashSet::new();
-    let mut findings: HashSet<&str> = HashSet::new();
     for hop in &case.hops {
-        if hop.standing != Standing::Routine || told.contains(hop.id.as_str()) {
+        if attention.hop(&hop.id, hop.standing) {
             read.extend(hop.witnesses.iter().flat_map(|one| &one.events));
             read.extend(hop.processes.iter().flat_map(|one| &one.events));
-            findings.extend(hop.findings.iter().map(String::as_str));
         }
     }
-    for finding in &case.findings {
-        if finding.notable || findings.contains(finding.id.as_str()) {
-            read.extend(&finding.events);
+    for one in &case.findings {
+        if attention.finding(&one.id.as_str(), one.notable, one.is_daily_work()) {
+            read.extend(&one.events);
         }
     }
     let daily = numbered(events).filter(|(_, event)| !read.contains(event));

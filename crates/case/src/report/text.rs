@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::json::is_acted_on;
+use crabwalk_vocabulary::text::is_acted_on;
 
 /// The text with characters that a page or terminal would act on written as `⟨U+202E⟩`, cut after `most` characters;
 /// `None` if it needs no change.

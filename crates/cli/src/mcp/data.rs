@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crabwalk_vocabulary::text::is_acted_on;
 use serde_json::{Map, Value, json};
-
-use crate::term;
 
 /// Maximum bytes of an answer's data, as JSON: some ten thousand tokens, of which clients take about twice as many.
 pub const MOST_BYTES: usize = 40_000;
@@ -245,7 +244,7 @@ fn small(value: &Value, limits: (usize, usize)) -> Value {
 
 /// Whether a character can carry text that people do not see: what a terminal acts on, and variation selectors.
 fn is_hidden(c: char) -> bool {
-    !matches!(c, '\n' | '\t' | '\r') && term::is_acted_on(c)
+    !matches!(c, '\n' | '\t' | '\r') && is_acted_on(c)
         || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 

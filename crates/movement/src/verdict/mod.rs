@@ -32,7 +32,7 @@ const BY_CHANCE: f64 = 0.2;
 const LEAST_OTHERS: usize = 8;
 /// Below this score a path is not reported, however few or similar the others are. In companies generated for this
 /// purpose daily work reached 6.0; intrusions of one to six hops scored from 6.6 to 15.7, most of them above 10.
-const LEAST: f64 = 6.5;
+pub(crate) const LEAST: f64 = 6.5;
 /// A hop is significant within its path with at least this share of the most surprising one's score.
 const TELLING: f64 = 0.5;
 
