@@ -2,6 +2,7 @@
 //!
 //! Most of a case is daily work, of which a few events prove what is said and are where to read on. Whatever a reported
 //! path, a notable finding or a movement out of the ordinary needs is listed whole, and its raw records are in the report.
+//! Without other days nothing shows what daily work is, and everything is listed whole but findings that habit explains.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +39,8 @@ impl<'c, F: Ord> Attention<'c, F> {
     }
 
     pub fn hop(&self, id: &str, standing: Standing) -> bool {
-        standing != Standing::Routine || self.told.contains(id)
+        let quiet = self.has_days && standing == Standing::Routine;
+        !quiet || self.told.contains(id)
     }
 
     pub fn finding(&self, finding: &F, notable: bool, daily_work: bool) -> bool {

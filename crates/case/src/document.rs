@@ -456,7 +456,8 @@ pub struct WitnessInfo {
     pub what: String,
     /// When.
     pub time: Option<String>,
-    /// The events; of a routine movement that is on no reported path, the first of each kind of witness.
+    /// The events; of a routine movement that is on no reported path, in logs of
+    /// enough days to compare, the first of each kind of witness.
     pub events: Vec<Reference>,
     /// Number of further events that are not listed, if any; of a routine movement, of all witnesses of the kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]

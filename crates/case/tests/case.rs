@@ -463,6 +463,7 @@ fn a_routine_hop_lists_one_witness_of_a_kind_unless_a_reported_path_holds_it() {
         witness(Kind::DestinationLogon, &[3, 4]),
     ];
     let mut movement = moved();
+    movement.verdict.baseline = Some(14);
     for hop in &mut movement.hops {
         hop.witnesses.clone_from(&witnesses);
     }
@@ -476,8 +477,13 @@ fn a_routine_hop_lists_one_witness_of_a_kind_unless_a_reported_path_holds_it() {
     };
     // Three events of the destination, of which the first is listed.
     assert_eq!(shown(movement.clone()), [(0, None), (1, Some(2))]);
+    let whole = [(0, None), (1, None), (2, None)];
+    // Few days do not show what routine is.
+    let mut few = movement.clone();
+    few.verdict.baseline = None;
+    assert_eq!(shown(few), whole);
     movement.paths[0].hops.push("hop-4".to_owned());
-    assert_eq!(shown(movement), [(0, None), (1, None), (2, None)]);
+    assert_eq!(shown(movement), whole);
 }
 
 #[test]

@@ -866,7 +866,7 @@ export type WitnessInfo = {
   what: string;
   /** When. */
   time: string | null;
-  /** The events; of a routine movement that is on no reported path, the first of each kind of witness. */
+  /** The events; of a routine movement that is on no reported path, in logs of enough days to compare, the first of each kind of witness. */
   events: Array<Reference>;
   /** Number of further events that are not listed, if any; of a routine movement, of all witnesses of the kind. */
   more?: number;

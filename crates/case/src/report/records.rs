@@ -258,7 +258,7 @@ fn of_daily_work(case: &Case, events: &[Reference]) -> HashSet<u32> {
         told.flat_map(|path| path.hops.iter().map(String::as_str)),
         (case.hops.iter()).map(|hop| (hop.id.as_str(), hop.findings.iter().map(String::as_str))),
     );
-    let mut read: HashSet<&Reference> = HashSet::new();
+    let mut read: HashSet<&Reference> = case.dossiers.references().collect();
     for hop in &case.hops {
         if attention.hop(&hop.id, hop.standing) {
             read.extend(hop.witnesses.iter().flat_map(|one| &one.events));
