@@ -11,7 +11,7 @@ use crabwalk_vocabulary::is_asserted;
 use petgraph::unionfind::UnionFind;
 
 use crate::assemble::Draft;
-use crate::path::{DAY, Link};
+use crate::link::{DAY, Link};
 use crate::rank::Surprise;
 use crate::world::World;
 
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
     use crate::evidence::{Act, Evidence, Family, Kind};
-    use crate::path::LinkKind;
+    use crate::link::LinkKind;
 
     const MINUTE: i64 = 60 * SECOND;
     const HOUR: i64 = 60 * MINUTE;

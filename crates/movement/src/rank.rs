@@ -820,7 +820,7 @@ pub(crate) fn surprises(
 /// The score of a path, and its terms: those of its most surprising chain of hops.
 pub(crate) fn of_path(
     members: &[usize],
-    links: &[crate::path::Link],
+    links: &[crate::link::Link],
     surprises: &[Surprise],
 ) -> (f64, Vec<Term>) {
     let into: BTreeMap<usize, (usize, f64)> = links

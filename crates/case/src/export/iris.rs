@@ -14,7 +14,8 @@ use crabwalk_movement::Standing;
 use crabwalk_vocabulary::{Severity, time};
 use serde_json::{Value, json};
 
-use super::{id, record};
+use super::id;
+use super::record::record;
 use crate::csv::defuse;
 use crate::document::{Case, FindingInfo, HopInfo, PathInfo, Reference};
 use crate::names::Names;

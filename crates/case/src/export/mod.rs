@@ -1,9 +1,5 @@
 //! A case in the formats of other tools.
 
-use serde_json::{Value, json};
-
-use crate::document::{Case, Reference};
-
 mod graph;
 mod id;
 mod iris;
@@ -11,6 +7,7 @@ mod markdown;
 mod navigator;
 mod ocsf;
 mod opengraph;
+mod record;
 mod stix;
 mod timesketch;
 
@@ -22,15 +19,3 @@ pub use ocsf::ocsf;
 pub use opengraph::opengraph;
 pub use stix::stix;
 pub use timesketch::timesketch;
-
-/// Where a record is, as JSON.
-fn record(case: &Case, event: &Reference) -> Value {
-    json!({
-        "file": case.source(event.source).map(|source| source.path.as_str()),
-        "record": event.record,
-        "channel": event.channel,
-        "event_id": event.event_id,
-        "host": event.host,
-        "time": event.time,
-    })
-}

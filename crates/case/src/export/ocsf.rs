@@ -12,7 +12,8 @@ use crabwalk_detect::attack::{self, ATTACK_VERSION};
 use crabwalk_vocabulary::{Severity, is_address, time};
 use serde_json::{Map, Value, json};
 
-use super::{id, record};
+use super::id;
+use super::record::record;
 use crate::document::{Case, FindingInfo, HopInfo, PathInfo, RiskObjectInfo};
 use crate::names::Names;
 use crate::sentences::hops_of;

@@ -13,7 +13,7 @@ pub(crate) mod scope;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attach::Found;
-use crate::path::LinkKind;
+use crate::link::LinkKind;
 use crate::{Hop, Path, Standing};
 
 /// Maximum number of paths to report without other days to compare, none of them much weaker than the first.
