@@ -55,8 +55,13 @@ export const closeDrawer = (): void => go(null, Object.fromEntries(DRAWER.map((n
 export function useRoute(): Route {
   const [route, set] = useState(current);
   useEffect(() => {
-    const changed = () => set(current());
+    const changed = () => {
+      const now = current();
+      set((before) => (formatRoute(before) === formatRoute(now) ? before : now));
+    };
     window.addEventListener("hashchange", changed);
+    // The place may have changed since it was first read.
+    changed();
     return () => window.removeEventListener("hashchange", changed);
   }, []);
   return route;
