@@ -487,7 +487,35 @@ pub struct Logs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     #[command(flatten)]
-    pub memory: SearchMemory,
+    pub memory: Memory,
+    #[command(flatten)]
+    pub search: SearchMemory,
+}
+
+/// How much memory may be used.
+#[derive(Debug, ClapArgs)]
+pub struct Memory {
+    /// Approximate memory to use, such as 2GB; by default a quarter of the machine's, at least 512MB.
+    ///
+    /// Logs that need more are put into a temporary store while they are read (in TMPDIR). Large EVTX files and zip archives are
+    /// read in parts; any other file is read as a whole.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "CRABWALK_MEMORY",
+        value_parser = crate::units::parse_size
+    )]
+    pub memory: Option<u64>,
+}
+
+impl Memory {
+    /// In bytes.
+    pub fn bytes(&self) -> u64 {
+        /// What is used at least, if nothing was asked for.
+        const LEAST: u64 = 512_000_000;
+        self.memory
+            .unwrap_or_else(|| (crate::units::machine_memory() / 4).max(LEAST))
+    }
 }
 
 /// How much memory searches may use.
@@ -634,11 +662,8 @@ pub struct Ingest {
     /// Threads to use; by default all of the machine's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Approximate memory to use, such as 2GB; by default a quarter of the machine's, at least 512MB.
-    ///
-    /// Large EVTX files and zip archives are read in parts; any other file is read as a whole.
-    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_size)]
-    pub memory: Option<u64>,
+    #[command(flatten)]
+    pub memory: Memory,
     /// Print nothing but errors.
     #[arg(long, short)]
     pub quiet: bool,
@@ -932,7 +957,7 @@ pub struct Worker {
     #[command(flatten)]
     pub known: Known,
     #[command(flatten)]
-    pub memory: SearchMemory,
+    pub search: SearchMemory,
     /// Log each piece of a search.
     #[arg(long, short)]
     pub verbose: bool,

@@ -38,7 +38,7 @@ pub fn work(args: &args::Worker) -> Result<Done, Failure> {
         listen: args.listen,
         store: Arc::new(Store::open(&args.store)?),
         knowledge: Arc::new(content.knowledge),
-        memory: usize::try_from(args.memory.search_memory)
+        memory: usize::try_from(args.search.search_memory)
             .unwrap_or(usize::MAX)
             .saturating_mul(1 << 20),
         trust: trust(&args.trust)?,

@@ -1,6 +1,5 @@
 //! `crabwalk ingest`: logs into a store.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -15,8 +14,6 @@ use crate::progress::Bar;
 use crate::search::source_notes;
 use crate::term::{self, Look};
 
-/// Minimum memory by default.
-const LEAST_MEMORY: u64 = 512_000_000;
 /// Commits of one ingest after which its small files are merged.
 const MANY_COMMITS: u64 = 4;
 
@@ -26,9 +23,7 @@ pub fn run(args: &args::Ingest) -> Result<Done, Failure> {
     let logs = Logs::of(args.paths.clone());
     let options = IngestOptions {
         threads: args.threads.map_or(logs.threads, usize::from),
-        memory: args
-            .memory
-            .unwrap_or_else(|| (machine_memory() / 4).max(LEAST_MEMORY)),
+        memory: args.memory.bytes(),
     };
     let bar = Bar::new(args.quiet);
     let store = Store::open_or_create(&args.store)?;
@@ -115,12 +110,4 @@ pub fn print(lines: &[(&str, String)]) -> Result<(), Failure> {
     stdout.write_all(out.as_bytes())?;
     stdout.flush()?;
     Ok(())
-}
-
-/// Memory of this machine in bytes; 0 if unknown.
-fn machine_memory() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
-        .map_or(0, |kib| kib.saturating_mul(1024))
 }

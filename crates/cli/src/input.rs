@@ -11,9 +11,10 @@ use crabwalk_movement::Budget;
 use crabwalk_sources::collect::{Collected, Demand, Within};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_sources::{Input, Limits};
-use crabwalk_store::{FileOrigin, Store, StoreError};
+use crabwalk_store::{FileOrigin, IngestOptions, Store, StoreError, Temporary};
 
 use crate::args::{self, Known};
+use crate::interrupt;
 use crate::outcome::{Failure, note};
 use crate::progress::Bar;
 
@@ -130,8 +131,10 @@ pub struct Logs {
     until: Option<i64>,
     /// Threads that read and search.
     pub threads: usize,
+    /// Memory in bytes above which logs are put into a temporary store.
+    memory: u64,
     /// Memory limit in bytes for grouping, sorting and joining in searches.
-    memory: usize,
+    search_memory: usize,
 }
 
 impl Logs {
@@ -142,7 +145,8 @@ impl Logs {
             since: None,
             until: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            memory: crabwalk_detect::DEFAULT_MEMORY,
+            memory: u64::MAX,
+            search_memory: crabwalk_detect::DEFAULT_MEMORY,
         }
     }
 
@@ -173,7 +177,7 @@ impl Logs {
     pub fn run_options(&self) -> RunOptions {
         RunOptions {
             threads: self.threads,
-            memory: self.memory,
+            memory: self.search_memory,
             now: now(),
             ..RunOptions::default()
         }
@@ -199,6 +203,7 @@ impl Logs {
     pub fn open(&self, demand: &dyn Demand, bar: &Bar) -> Result<Opened, Failure> {
         if let Some(store) = self.store()? {
             bar.step("opening the store");
+            store.limit_cache(usize::try_from(self.memory / 4).unwrap_or(usize::MAX));
             let snapshot = Arc::new(store.snapshot_within(&demand.window())?);
             return Ok(Opened {
                 sources: snapshot.sources().to_vec(),
@@ -214,6 +219,22 @@ impl Logs {
             ..Limits::default()
         };
         let inputs = self.inputs();
+        if self.is_beyond_memory(&inputs) {
+            let temporary = Temporary::new(&std::env::temp_dir())?;
+            interrupt::removes(temporary.folder().to_owned());
+            let options = IngestOptions {
+                threads: self.threads,
+                memory: self.memory,
+            };
+            let (catalog, sources) = temporary.read(&inputs, demand, &options, bar)?;
+            return Ok(Opened {
+                catalog: Arc::new(catalog),
+                sources,
+                inputs,
+                #[cfg(feature = "cluster")]
+                store: None,
+            });
+        }
         let read = crabwalk_sources::read(&inputs, demand, &limits, bar);
         Ok(Opened {
             catalog: catalog(read.collected)?,
@@ -222,6 +243,12 @@ impl Logs {
             #[cfg(feature = "cluster")]
             store: None,
         })
+    }
+
+    /// Whether what a hunt keeps of the logs may take more memory than it may use.
+    fn is_beyond_memory(&self, inputs: &[Input]) -> bool {
+        // Three quarters of a byte per byte of EVTX, all of a hunt included (BENCHMARKS.md).
+        self.memory < u64::MAX && crabwalk_sources::size(inputs) / 4 * 3 > self.memory
     }
 
     /// The given store, if any.
@@ -289,7 +316,8 @@ impl From<&args::Logs> for Logs {
         if let Some(threads) = args.threads {
             logs.threads = threads.into();
         }
-        logs.memory = usize::try_from(args.memory.search_memory)
+        logs.memory = args.memory.bytes();
+        logs.search_memory = usize::try_from(args.search.search_memory)
             .unwrap_or(usize::MAX)
             .saturating_mul(1 << 20);
         logs

@@ -15,6 +15,7 @@ mod export;
 mod hunt;
 mod ingest;
 mod input;
+mod interrupt;
 mod lab;
 mod manual;
 mod mcp;

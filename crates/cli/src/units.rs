@@ -30,6 +30,14 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is not a size: write for example 500MB or 1GB"))
 }
 
+/// Memory of this machine in bytes; 0 if unknown.
+pub fn machine_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+        .map_or(0, |kib| kib.saturating_mul(1024))
+}
+
 /// Parses a count, such as `3M`.
 pub fn parse_count(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);

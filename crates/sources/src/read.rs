@@ -96,6 +96,20 @@ pub fn read(
     run(tasks, entries, demand, limits, progress, &ids)
 }
 
+/// Bytes that the inputs have together, compressed ones as large as they say or usually are when they are unpacked.
+/// Standard input counts as nothing.
+pub fn size(inputs: &[Input]) -> u64 {
+    let items = find(inputs);
+    let of = |item: &Item| -> u64 {
+        let mut tasks = Vec::new();
+        if item.state == State::File {
+            plan(0, item, true, &mut tasks);
+        }
+        tasks.iter().map(|task| task.weight).sum()
+    };
+    items.iter().map(of).fold(0, u64::saturating_add)
+}
+
 /// A part of the inputs, read.
 #[derive(Debug)]
 pub struct Batch {

@@ -168,7 +168,7 @@ pub fn ingest(
 }
 
 /// Merges this batch's report about a source with those of earlier batches.
-fn add(all: &mut Vec<SourceReport>, mut report: SourceReport) {
+pub(crate) fn add(all: &mut Vec<SourceReport>, mut report: SourceReport) {
     // Parts of a file follow each other.
     match all.last_mut() {
         Some(last) if last.path == report.path => {

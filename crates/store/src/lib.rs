@@ -85,6 +85,7 @@ mod read;
 mod scan;
 mod snapshot;
 mod store;
+mod temporary;
 mod tidy;
 mod write;
 
@@ -95,4 +96,5 @@ pub use manifest::FileOrigin;
 pub use scan::{FileScan, ReadScan};
 pub use snapshot::StoreCatalog;
 pub use store::{CommitInfo, Committed, Ingest, NewSource, Size, Store};
+pub use temporary::Temporary;
 pub use tidy::{Compacted, Forget, Forgotten, GRACE};

@@ -25,7 +25,7 @@ use crate::names;
 use crate::objects::{Objects, Part};
 use crate::write::{GROUP_ROWS, HOSTS_KEY};
 
-/// Size of the cache for decoded columns, in bytes.
+/// Default size of the cache for decoded columns, in bytes.
 const CACHE_BYTES: usize = 512 << 20;
 
 /// A column of a file, in batches of [`GROUP_ROWS`] rows.
@@ -38,10 +38,12 @@ pub(crate) struct Reader {
     cache: Mutex<Cache>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Cache {
     columns: HashMap<(u64, String), (Column, usize, u64)>,
     bytes: usize,
+    /// How many bytes it may take.
+    most: usize,
     clock: u64,
 }
 
@@ -57,8 +59,20 @@ impl Reader {
     pub(crate) fn new(objects: Arc<dyn Objects>) -> Self {
         Self {
             objects,
-            cache: Mutex::default(),
+            cache: Mutex::new(Cache {
+                columns: HashMap::new(),
+                bytes: 0,
+                most: CACHE_BYTES,
+                clock: 0,
+            }),
         }
+    }
+
+    /// Limits the cache for decoded columns to so many bytes.
+    pub(crate) fn limit(&self, bytes: usize) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.most = bytes;
+        cache.shrink();
     }
 
     fn builder(
@@ -305,7 +319,7 @@ impl Cache {
                 .iter()
                 .map(|array| array.get_array_memory_size())
                 .sum::<usize>();
-        if bytes > CACHE_BYTES / 4 {
+        if bytes > self.most / 4 {
             return;
         }
         self.clock += 1;
@@ -314,7 +328,11 @@ impl Cache {
             self.bytes -= old;
         }
         self.bytes += bytes;
-        if self.bytes > CACHE_BYTES {
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        if self.bytes > self.most {
             // Evict the least recently used half at once, so that this happens rarely.
             let mut uses: Vec<u64> = self.columns.values().map(|(_, _, used)| *used).collect();
             uses.sort_unstable();

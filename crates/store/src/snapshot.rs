@@ -1,6 +1,6 @@
 //! The store as a catalog, at one moment.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crabwalk_events::catalog::{
@@ -93,6 +93,15 @@ fn touches(entry: &FileEntry, window: &Window) -> bool {
     entry.first <= *window.end() && entry.last >= *window.start()
 }
 
+/// What readers saw of an event type and its stored events do not show.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// Names of its fields, stored or not.
+    pub fields_seen: BTreeSet<String>,
+    /// Machines whose events are all outside the span of time that was read.
+    pub hosts_outside: BTreeSet<String>,
+}
+
 /// The contents of a store at one moment: later commits do not change it. Its files stay for an hour after a commit
 /// removes them from the store.
 #[derive(Debug)]
@@ -110,7 +119,9 @@ pub struct StoreCatalog {
     sources: Vec<SourceReport>,
     duplicates: u64,
     version: u64,
-    marks: std::collections::BTreeMap<String, String>,
+    marks: BTreeMap<String, String>,
+    /// What must last as long as the catalog, if anything.
+    holds: Option<Arc<dyn std::fmt::Debug + Send + Sync>>,
 }
 
 impl StoreCatalog {
@@ -119,6 +130,7 @@ impl StoreCatalog {
         state: &State,
         reader: &Arc<Reader>,
         window: &Window,
+        seen: &BTreeMap<EventType, Seen>,
     ) -> Result<Self, StoreError> {
         let mut all = Self {
             id: id.to_owned(),
@@ -133,27 +145,41 @@ impl StoreCatalog {
             duplicates: state.duplicates,
             version: state.version,
             marks: state.marks.clone(),
+            holds: None,
         };
-        for files in state.by_type().into_values() {
-            all.add(state, files, window)?;
+        let key = |own: &EventType| (own.channel.to_lowercase(), own.event_id);
+        let mut files = state.by_type();
+        let mut types: BTreeMap<(String, u32), EventType> =
+            seen.keys().map(|own| (key(own), own.clone())).collect();
+        for (key, files) in &files {
+            if let Some(first) = files.first() {
+                types
+                    .entry(key.clone())
+                    .or_insert_with(|| first.event_type());
+            }
+        }
+        for (key, own) in types {
+            let files = files.remove(&key).unwrap_or_default();
+            let seen = seen.get(&own).cloned().unwrap_or_default();
+            all.add(own, state, files, window, seen)?;
         }
         Ok(all)
     }
 
     fn add(
         &mut self,
+        event_type: EventType,
         state: &State,
         entries: Vec<Arc<FileEntry>>,
         window: &Window,
+        seen: Seen,
     ) -> Result<(), StoreError> {
-        let Some(event_type) = entries.first().map(|entry| entry.event_type()) else {
-            return Ok(());
-        };
-        let mut fields_seen: BTreeSet<String> = BTreeSet::new();
-        let mut hosts_outside: BTreeSet<String> = BTreeSet::new();
+        let Seen {
+            mut fields_seen,
+            mut hosts_outside,
+        } = seen;
         // Each field, and whether it has several values in any event.
-        let mut fields: std::collections::BTreeMap<String, bool> =
-            std::collections::BTreeMap::new();
+        let mut fields: BTreeMap<String, bool> = BTreeMap::new();
         let mut files = Vec::new();
         let mut rows = 0;
         for entry in entries {
@@ -252,6 +278,12 @@ impl StoreCatalog {
             .flat_map(|times| times.values())
             .filter(|time| window.contains(time));
         Ok(inside.count())
+    }
+
+    /// Keeps something alive as long as the catalog.
+    pub(crate) fn holding(mut self, holder: impl std::fmt::Debug + Send + Sync + 'static) -> Self {
+        self.holds = Some(Arc::new(holder));
+        self
     }
 
     /// What was read, and what could not be read; [`EventRef::source`] is an index into this.

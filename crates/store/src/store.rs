@@ -27,7 +27,7 @@ use crate::manifest::{
 use crate::names;
 use crate::objects::{Folder, Objects};
 use crate::read::Reader;
-use crate::snapshot::StoreCatalog;
+use crate::snapshot::{Seen, StoreCatalog};
 use crate::write::{self, Rows, WriteError, Written};
 
 /// A demand for everything, including identities for copies: what a store keeps.
@@ -52,7 +52,7 @@ struct Format {
 }
 
 const FORMAT_FILE: &str = "format.json";
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// A source of a commit's events.
 #[derive(Debug, Clone)]
@@ -280,7 +280,22 @@ impl Store {
     /// # Errors
     /// Like [`snapshot`](Self::snapshot), and if a file that overlaps the ends of the span cannot be read.
     pub fn snapshot_within(&self, window: &Window) -> Result<StoreCatalog, StoreError> {
-        StoreCatalog::new(&self.id, &self.state(), &self.reader, window)
+        self.snapshot_with(window, &BTreeMap::new())
+    }
+
+    /// Limits the memory for events that were read and may be read again, in bytes; half a gigabyte by default. Holds for
+    /// all snapshots of this store.
+    pub fn limit_cache(&self, bytes: usize) {
+        self.reader.limit(bytes);
+    }
+
+    /// A snapshot that also shows what readers saw and did not store.
+    pub(crate) fn snapshot_with(
+        &self,
+        window: &Window,
+        seen: &BTreeMap<EventType, Seen>,
+    ) -> Result<StoreCatalog, StoreError> {
+        StoreCatalog::new(&self.id, &self.state(), &self.reader, window, seen)
     }
 
     /// The number of the next file: files that are committed from now on have this number or higher ones.
@@ -298,7 +313,7 @@ impl Store {
         state
             .files
             .retain(|number, entry| *number >= file && !entry.compacted);
-        StoreCatalog::new(&self.id, &state, &self.reader, &ALWAYS)
+        StoreCatalog::new(&self.id, &state, &self.reader, &ALWAYS, &BTreeMap::new())
     }
 
     /// How large it is.
@@ -391,16 +406,21 @@ impl Store {
         commit.batch = info.batch;
         commit.duplicates = collected.duplicates;
         let ids = sources(state, &info.sources, commit);
-        let mut counts: HashMap<(String, String), u64> = HashMap::new();
+        // Of each log, the events that were to be kept, and those that are new.
+        let mut kept: HashMap<(String, String), u64> = HashMap::new();
+        let mut new: HashMap<(String, String), u64> = HashMap::new();
         for table in collected.tables {
             let event_type = EventType {
                 channel: table.channel.clone(),
                 event_id: table.event_id,
             };
+            for batch in &table.batches {
+                count_hosts(batch, &table.channel, &mut kept);
+            }
             let (rows, copies) = self.new_rows(state, &event_type, &table, &ids)?;
             commit.duplicates += copies;
             for part in &rows {
-                count_hosts(&part.batch, &table.channel, &mut counts);
+                count_hosts(&part.batch, &table.channel, &mut new);
             }
             let mut seen = table.fields_seen;
             let written =
@@ -420,7 +440,10 @@ impl Store {
             .into_iter()
             .filter_map(|covered| {
                 let key = (covered.host.clone(), covered.channel.to_lowercase());
-                let records = counts.get(&key).copied().unwrap_or_default();
+                let of = |counts: &HashMap<_, u64>| counts.get(&key).copied().unwrap_or_default();
+                // A narrower demand than `Ingest` counts events that it does not keep.
+                let only_counted = covered.records.saturating_sub(of(&kept));
+                let records = only_counted + of(&new);
                 (records > 0).then_some(Covered {
                     host: covered.host,
                     channel: covered.channel,
@@ -792,9 +815,13 @@ fn hosts_and_times(batch: &RecordBatch) -> impl Iterator<Item = (&str, i64)> {
 }
 
 fn count_hosts(batch: &RecordBatch, channel: &str, counts: &mut HashMap<(String, String), u64>) {
+    let hosts = batch.column_by_name(names::HOST);
+    let Some(hosts) = hosts.and_then(|column| Texts::new(column)) else {
+        return;
+    };
     let mut of: HashMap<&str, u64> = HashMap::new();
-    for (host, _) in hosts_and_times(batch) {
-        *of.entry(host).or_default() += 1;
+    for row in 0..batch.num_rows() {
+        *of.entry(hosts.get(row).unwrap_or_default()).or_default() += 1;
     }
     for (host, count) in of {
         let key = (host.to_owned(), channel.to_lowercase());
