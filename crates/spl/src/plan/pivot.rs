@@ -4,7 +4,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray,
+};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
 use super::stage::Staged;
@@ -106,6 +108,10 @@ impl Pivot<'_> {
             let aggregation = self.aggregations.get(index / groups.len().max(1));
             aggregation.is_some_and(|aggregation| is_count(&aggregation.function))
         };
+        let kind = |index: usize| {
+            let aggregation = self.aggregations.get(index / groups.len().max(1))?;
+            self.staged.data_type(&aggregation.output.text)
+        };
         let key: ArrayRef = if time {
             Arc::new(
                 keys.iter()
@@ -126,8 +132,9 @@ impl Pivot<'_> {
                     _ => None,
                 }
             });
-            fields.push(Field::new(name, DataType::Utf8, true));
-            arrays.push(Arc::new(values.collect::<StringArray>()));
+            let column = typed(values, kind(index).as_ref());
+            fields.push(Field::new(name, column.data_type().clone(), true));
+            arrays.push(column);
         }
         fields.push(Field::new(hidden!("row"), DataType::UInt64, true));
         arrays.push(Arc::new(
@@ -205,6 +212,23 @@ impl Pivot<'_> {
                 .replace("$AGG$", &aggregation.output.text)
                 .replace("$VAL$", series)
         }
+    }
+}
+
+/// A column of values that had this type as cells of their groups: numbers stay numbers.
+fn typed(values: impl Iterator<Item = Option<String>>, kind: Option<&DataType>) -> ArrayRef {
+    match kind {
+        Some(DataType::Int64) => Arc::new(
+            values
+                .map(|value| value?.parse().ok())
+                .collect::<Int64Array>(),
+        ),
+        Some(DataType::Float64) => Arc::new(
+            values
+                .map(|value| number_of(&value?))
+                .collect::<Float64Array>(),
+        ),
+        _ => Arc::new(values.collect::<StringArray>()),
     }
 }
 

@@ -106,6 +106,12 @@ impl Staged {
         [crabwalk_events::catalog::REF, super::ORDER]
     }
 
+    /// The type of a column.
+    pub fn data_type(&self, name: &str) -> Option<DataType> {
+        let column = self.batch.column_by_name(name)?;
+        Some(column.data_type().clone())
+    }
+
     /// The values of a cell.
     pub fn values(&self, name: &str, row: usize) -> Vec<String> {
         self.batch
