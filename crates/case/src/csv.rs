@@ -3,10 +3,8 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crabwalk_vocabulary::time;
-
 use crate::document::{Case, Reference};
-use crate::names::Names;
+use crate::timeline::timeline;
 
 /// Makes a cell harmless: inserts an apostrophe wherever a spreadsheet would take (part of) the cell for a formula.
 ///
@@ -163,118 +161,8 @@ fn place(case: &Case, event: &Reference) -> String {
 ///
 /// # Errors
 /// What writing gives.
-pub fn timeline_csv<'a>(case: &'a Case, out: impl Write) -> io::Result<()> {
-    struct Line<'l> {
-        time: &'l str,
-        host: &'l str,
-        what: &'l str,
-        severity: &'l str,
-        message: String,
-        channel: &'l str,
-        event_id: String,
-        record: String,
-        source: &'l str,
-        finding: &'l str,
-        hop: &'l str,
-    }
-    // The line of an event, before it is known what it is there for.
-    let of = |event: &'a Reference| Line {
-        time: event.time.as_deref().unwrap_or_default(),
-        host: &event.host,
-        what: "",
-        severity: "",
-        message: String::new(),
-        channel: &event.channel,
-        event_id: event.event_id.to_string(),
-        record: event.record.to_string(),
-        source: case
-            .source(event.source)
-            .map_or("", |source| source.path.as_str()),
-        finding: "",
-        hop: "",
-    };
-    let mut lines = Vec::new();
-    let names = Names::new(case);
-    for hop in &case.hops {
-        let seen = hop
-            .witnesses
-            .iter()
-            .flat_map(|witness| witness.events.iter().map(move |event| (witness, event)));
-        // Routine hops would bury the rest: one line each. `case.json` has all their events.
-        let most = if hop.usual { 1 } else { usize::MAX };
-        for (witness, event) in seen.take(most) {
-            lines.push(Line {
-                what: "movement",
-                message: format!(
-                    "{} → {}: {}",
-                    names.source(hop.src.as_deref()),
-                    names.host(&hop.dst),
-                    witness.what
-                ),
-                hop: &hop.id,
-                ..of(event)
-            });
-        }
-    }
-    // Everyday findings would bury the rest; `findings.csv` has them, with their counts.
-    for finding in case.findings.iter().filter(|one| !one.is_daily_work()) {
-        for event in &finding.events {
-            lines.push(Line {
-                what: &finding.detection,
-                severity: finding.severity.name(),
-                message: finding.message.clone(),
-                finding: &finding.id,
-                ..of(event)
-            });
-        }
-        if finding.events.is_empty() {
-            lines.push(Line {
-                time: finding.first.as_deref().unwrap_or_default(),
-                host: finding.hosts.first().map_or("", String::as_str),
-                what: &finding.detection,
-                severity: finding.severity.name(),
-                message: finding.message.clone(),
-                channel: "",
-                event_id: String::new(),
-                record: String::new(),
-                source: "",
-                finding: &finding.id,
-                hop: "",
-            });
-        }
-    }
-    for covered in &case.coverage {
-        for at in &covered.cleared {
-            lines.push(Line {
-                time: at,
-                host: &covered.host,
-                what: "log cleared",
-                severity: "",
-                message: format!(
-                    "the {} log of {} was cleared",
-                    covered.channel, covered.host
-                ),
-                channel: &covered.channel,
-                event_id: String::new(),
-                record: String::new(),
-                source: "",
-                finding: "",
-                hop: "",
-            });
-        }
-    }
-    // Times differ in their number of decimals, so compare them as times.
-    let key = |line: &Line<'_>| time::parse(line.time);
-    lines.sort_by(|a, b| {
-        (key(a), a.host, a.what, a.finding, a.hop, &a.record).cmp(&(
-            key(b),
-            b.host,
-            b.what,
-            b.finding,
-            b.hop,
-            &b.record,
-        ))
-    });
+pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
+    let number = |number: Option<u64>| number.map_or_else(String::new, |one| one.to_string());
     let mut writer = writer(out);
     row(
         &mut writer,
@@ -283,7 +171,7 @@ pub fn timeline_csv<'a>(case: &'a Case, out: impl Write) -> io::Result<()> {
             "source", "finding", "hop",
         ],
     )?;
-    for line in lines {
+    for line in timeline(case) {
         row(
             &mut writer,
             &[
@@ -293,8 +181,8 @@ pub fn timeline_csv<'a>(case: &'a Case, out: impl Write) -> io::Result<()> {
                 line.severity,
                 &line.message,
                 line.channel,
-                &line.event_id,
-                &line.record,
+                &number(line.event_id.map(u64::from)),
+                &number(line.record),
                 line.source,
                 line.finding,
                 line.hop,

@@ -130,6 +130,13 @@ pub struct Source {
     pub more_problems: u64,
 }
 
+impl Source {
+    /// Whether part of the source could not be read.
+    pub fn is_lossy(&self) -> bool {
+        self.skipped > 0 || self.more_problems > 0 || self.problems.iter().any(|one| one.loss)
+    }
+}
+
 /// Something in a source that could not be read or trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]

@@ -1,11 +1,39 @@
 //! JSON that is safe to view: characters that a terminal or an editor would act on are written as escapes, which stand
 //! for the same text.
 
-use std::io::{self, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use crabwalk_vocabulary::text::is_acted_on;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+
+use crate::document::{Case, SCHEMA};
+
+/// A case cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is not JSON of a case.
+    #[error(
+        "is not a case file this version can read ({0}); regenerate it with `crabwalk hunt --out`"
+    )]
+    NoCase(#[from] serde_json::Error),
+    /// It has another schema.
+    #[error("has schema `{0}`; this version reads `{SCHEMA}`")]
+    Schema(String),
+}
+
+/// Reads a case that [`to_json`] wrote.
+///
+/// # Errors
+/// If it is no case, or of another schema.
+pub fn from_json(input: impl Read) -> Result<Case, ReadError> {
+    let case: Case = serde_json::from_reader(BufReader::new(input))?;
+    if case.schema == SCHEMA {
+        Ok(case)
+    } else {
+        Err(ReadError::Schema(case.schema))
+    }
+}
 
 /// Writes a value, indented two levels deep, so each hop or finding of a case has its own line.
 ///

@@ -30,6 +30,8 @@ mod narrow;
 mod report;
 mod risk_events;
 mod sentences;
+mod tables;
+mod timeline;
 #[cfg(test)]
 mod typescript;
 mod way;
@@ -45,8 +47,9 @@ pub use export::{
     dot, graphml, iris_alerts, iris_timeline, markdown, navigator, ocsf, opengraph, stix,
     timesketch,
 };
-pub use json::{to_json, to_json_line};
+pub use json::{ReadError, from_json, to_json, to_json_line};
 pub use names::Names;
 pub use report::{FrontEnd, RawRecord, Report, WITHOUT_FRONT_END, front_end, raw_records};
+pub use tables::{List, table};
 pub use way::way;
-pub use write::{WriteError, write_file, write_to};
+pub use write::{WriteError, write_file, write_to, write_with_records, write_with_report};

@@ -4,8 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crabwalk_events::Catalog;
+use crabwalk_sources::Input;
+
 use crate::document::Case;
-use crate::report::Report;
+use crate::report::{Report, front_end};
 
 /// Writing a file of the case failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,60 @@ pub fn write_to(
             })
             .collect()
     })
+}
+
+/// As [`write_to`], with a report without raw records if there is a front end.
+///
+/// # Errors
+/// Which file could not be written, and why.
+pub fn write_with_report(case: &mut Case, directory: &Path) -> Result<Vec<PathBuf>, WriteError> {
+    let report = match front_end() {
+        None => None,
+        Some(_) => Some(Report::new(case).map_err(|source| WriteError {
+            path: directory.join("report.html"),
+            source,
+        })?),
+    };
+    write_to(case, report.as_ref(), directory)
+}
+
+/// As [`write_to`], with a report if there is a front end. The logs are read again for the raw records that it shows;
+/// `catalog` is the hunt's.
+///
+/// # Errors
+/// Which file could not be written, and why.
+pub fn write_with_records(
+    case: &mut Case,
+    inputs: &[Input],
+    threads: usize,
+    catalog: &dyn Catalog,
+    directory: &Path,
+) -> Result<Vec<PathBuf>, WriteError> {
+    if front_end().is_none() {
+        return write_to(case, None, directory);
+    }
+    let path = directory.join("report.html");
+    let failed = |source: io::Error| WriteError {
+        path: path.clone(),
+        source,
+    };
+    let mut report = Report::new(case).map_err(failed)?;
+    let case = &*case;
+    let (read, written) = std::thread::scope(|scope| {
+        let others = scope.spawn(|| write_to(case, None, directory));
+        let read = report.read_records(case, inputs, threads, Some(catalog));
+        (read, others.join())
+    });
+    let mut written = written.unwrap_or_else(|_| {
+        Err(WriteError {
+            path: directory.to_owned(),
+            source: io::Error::other("writing was given up"),
+        })
+    })?;
+    read.map_err(failed)?;
+    write_file(&path, &|out| report.write(out))?;
+    written.push(path);
+    Ok(written)
 }
 
 /// Writes one file atomically.

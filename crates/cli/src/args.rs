@@ -478,10 +478,10 @@ pub struct Logs {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Ignore events before this time: RFC 3339 (`2024-03-01T08:00:00Z`), a date, or relative to now (`-7d`; s, m, h, d, w).
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::units::parse_time)]
     pub since: Option<i64>,
     /// Ignore events after this time; same forms as --since.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::units::parse_time)]
     pub until: Option<i64>,
     /// Threads to use; by default all of the machine's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -511,10 +511,8 @@ pub struct Memory {
 impl Memory {
     /// In bytes.
     pub fn bytes(&self) -> u64 {
-        /// What is used at least, if nothing was asked for.
-        const LEAST: u64 = 512_000_000;
         self.memory
-            .unwrap_or_else(|| (crate::units::machine_memory() / 4).max(LEAST))
+            .unwrap_or_else(|| crabwalk_store::IngestOptions::default().memory)
     }
 }
 
@@ -716,7 +714,7 @@ pub enum StoreCommand {
         #[arg(value_name = "DIR")]
         store: PathBuf,
         /// Only events before this time: RFC 3339, a date, or relative to now (`-90d`; s, m, h, d, w).
-        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::units::parse_time)]
         before: Option<i64>,
         /// Only events of this channel or kind of log, any case, `*` for any text.
         #[arg(long, value_name = "NAME")]

@@ -70,7 +70,7 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
     let (answers, lookups) = query.run(&read.catalog, &logs.run_options())?;
     bar.finish();
     search::source_notes(&read.sources);
-    if input::nothing_was_read(&read.sources) {
+    if crabwalk_sources::report::nothing_was_read(&read.sources) {
         return Err(Failure::new("nothing could be read"));
     }
     input::keep_lookups(&args.known, &lookups, false)?;

@@ -9,10 +9,11 @@ use crabwalk_detect::Query;
 use crabwalk_store::Store;
 
 use crate::args::{self, LogFormat};
-use crate::input::{self, Opened};
+use crate::input;
 use crate::outcome::{Done, Failure, note};
 use crate::serve;
 use crate::term;
+use crabwalk_store::Logs as Opened;
 
 /// Number of events of a type for which another worker takes part.
 const ROWS_PER_TASK: u64 = 100_000;

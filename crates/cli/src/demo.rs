@@ -2,26 +2,26 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crabwalk_case::Case;
 use crabwalk_case::dossier::Asked;
 use crabwalk_detect::Content;
-use crabwalk_lab::{Options, Truth};
+use crabwalk_lab::{Options, Truth, folders, may_use};
 use crabwalk_score::Findings;
 use crabwalk_vocabulary::time;
 
 use crate::args::{self, Format};
 use crate::hunt;
-use crate::input::{self, Logs};
+use crate::input::Logs;
 use crate::outcome::{Done, Failure, note};
 use crate::summary::Summary;
 use crate::term::{self, Ink, Look};
 
 /// Generates a small company, unless the directory contains something else.
 pub fn build(options: &Options, directory: &Path) -> Result<Truth, Failure> {
-    crate::worlds::may_use(directory)?;
-    crabwalk_lab::build(options, directory).map_err(|error| Failure::new(error.to_string()))
+    may_use(directory)?;
+    Ok(crabwalk_lab::build(options, directory)?)
 }
 
 /// Runs `demo`.
@@ -36,8 +36,7 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
         &args.out,
     )?;
     let mut content = Content::load(true, &[]);
-    input::entities(
-        &mut content,
+    content.add_entities(
         &[args.out.join("assets.csv")],
         &[args.out.join("identities.csv")],
     )?;
@@ -69,21 +68,6 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
     let (text, right) = compare(&truth, &hunted.case, &args.out, &look);
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(if right { hunted.done } else { Done::Wrong })
-}
-
-/// The folders with logs: one per host, and the network's.
-fn folders(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let entries =
-        std::fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
-    let entries =
-        entries.map_err(|error| Failure::new(format!("{}: {error}", directory.display())))?;
-    let mut folders: Vec<PathBuf> = entries
-        .into_iter()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir() && path.file_name().is_some_and(|name| name != "case"))
-        .collect();
-    folders.sort();
-    Ok(folders)
 }
 
 /// What was planted beside what was found, and whether they agree.

@@ -31,7 +31,7 @@ pub fn run(args: &args::Dossier) -> Result<Done, Failure> {
     };
     let logs = Logs::from(&args.logs);
     let mut options = logs.hunt_options();
-    options.detections.exceptions = input::exceptions(&args.exceptions)?;
+    options.detections.exceptions = crabwalk_detect::read_exceptions(&args.exceptions)?;
     let hunted = hunt::hunt(
         content,
         &logs,

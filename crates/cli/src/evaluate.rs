@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use crabwalk_case::Case;
@@ -15,22 +15,7 @@ use crate::args::{Format, LabEvaluate};
 use crate::input::Logs;
 use crate::outcome::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
-use crate::{hunt, lab, protocol, worlds};
-
-/// The folders of a world's hosts.
-fn folders(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let entries =
-        std::fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
-    let entries =
-        entries.map_err(|error| Failure::new(format!("{}: {error}", directory.display())))?;
-    let mut paths: Vec<_> = entries
-        .into_iter()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect();
-    paths.sort();
-    Ok(paths)
-}
+use crate::{hunt, lab, protocol};
 
 /// Peak memory of this process since [`forget_peak`], in bytes. Only Linux reports it.
 fn peak() -> Option<u64> {
@@ -110,11 +95,10 @@ pub fn make_and_hunt(
     directory: &Path,
     quiet: bool,
 ) -> Result<Score, Failure> {
-    worlds::may_use(directory)?;
-    let truth =
-        crabwalk_lab::build(options, directory).map_err(|error| Failure::new(error.to_string()))?;
+    crabwalk_lab::may_use(directory)?;
+    let truth = crabwalk_lab::build(options, directory)?;
     let content = Content::load(true, &[]);
-    let logs = Logs::of(folders(directory)?);
+    let logs = Logs::of(crabwalk_lab::folders(directory)?);
     forget_peak();
     let began = Instant::now();
     let hunted = hunt::hunt(

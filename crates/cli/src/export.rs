@@ -1,15 +1,15 @@
 //! `crabwalk export`.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use crabwalk_case::{Case, Report, SCHEMA};
+use crabwalk_case::{Case, Report};
 use crabwalk_events::Catalog;
 use crabwalk_sources::Input;
+use crabwalk_store::Store;
 
 use crate::args::{self, ExportFormat};
-use crate::input;
 use crate::outcome::{Done, Failure};
 
 /// Runs the command.
@@ -66,10 +66,10 @@ fn report(case: &mut Case, args: &args::Export) -> Result<Report, Failure> {
         let mut inputs: Vec<Input> = Vec::new();
         let mut stored = None;
         for path in &args.logs {
-            match input::open_store(path)? {
+            match Store::find(path)? {
                 None => inputs.push(Input::Path(path.clone())),
                 Some(store) => {
-                    inputs.extend(input::originals(&store));
+                    inputs.extend(store.originals());
                     stored = Some(store.snapshot()?);
                 }
             }
@@ -95,16 +95,5 @@ pub(crate) fn read(path: &Path) -> Result<Case, Failure> {
     } else {
         Box::new(File::open(path).map_err(|error| failed(error.to_string()))?)
     };
-    let case: Case = serde_json::from_reader(BufReader::new(input)).map_err(|error| {
-        failed(format!(
-            "is not a case file this version can read ({error}); regenerate it with `crabwalk hunt --out`"
-        ))
-    })?;
-    if case.schema != SCHEMA {
-        return Err(failed(format!(
-            "has schema `{}`; this version reads `{SCHEMA}`",
-            case.schema
-        )));
-    }
-    Ok(case)
+    crabwalk_case::from_json(input).map_err(|error| failed(error.to_string()))
 }

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crabwalk_case::dossier::Asked;
-use crabwalk_case::{Case, Input, Report, Tool, WITHOUT_FRONT_END, WriteError};
+use crabwalk_case::{Case, Input, Tool, WITHOUT_FRONT_END};
 use crabwalk_detect::Content;
 use crabwalk_detect::lookups::Lookups;
 use crabwalk_events::Catalog;
 use crabwalk_hunt::{Hunt, HuntOptions};
 use crabwalk_sources::Input as LogInput;
+use crabwalk_sources::report::{nothing_was_read, why_nothing};
+use crabwalk_store::Logs as Opened;
 
 use crate::args::{self, Format};
 use crate::explain::explain;
-use crate::input::{self, Logs, Opened};
+use crate::input::{self, Logs};
 use crate::outcome::{Done, Failure, note};
 use crate::progress::Bar;
 use crate::summary::{self, Summary};
@@ -67,8 +69,8 @@ pub fn hunt(
     case.stats.seconds = began.elapsed().as_secs_f64();
     bar.finish();
     let outcome = conclusion.outcome;
-    if input::nothing_was_read(&sources) {
-        return Err(Failure::new(nothing(&case, &logs.paths)));
+    if nothing_was_read(&sources) {
+        return Err(Failure::new(why_nothing(&sources, &logs.paths)));
     }
     let in_part = sources
         .iter()
@@ -83,36 +85,6 @@ pub fn hunt(
     })
 }
 
-/// Why nothing could be read.
-fn nothing(case: &Case, paths: &[PathBuf]) -> String {
-    let mut reasons: Vec<String> = case
-        .sources
-        .iter()
-        .take(5)
-        .map(|source| {
-            let why = source
-                .problems
-                .first()
-                .map_or("nothing in it was readable", |problem| {
-                    problem.message.as_str()
-                });
-            format!("{}: {why}", source.path)
-        })
-        .collect();
-    match (reasons.len(), paths) {
-        (0, [one]) => format!("{}: contains no files", one.display()),
-        (0, _) => "no files in any of the paths".to_owned(),
-        (1, _) => reasons.remove(0),
-        _ => {
-            let more = case.sources.len() - reasons.len();
-            if more > 0 {
-                reasons.push(format!("and {more} more"));
-            }
-            format!("nothing could be read:\n  {}", reasons.join("\n  "))
-        }
-    }
-}
-
 /// Writes the files of a case into a directory, and returns their paths. The logs are read a second time for the raw
 /// records of the evidence.
 pub fn write(
@@ -123,28 +95,13 @@ pub fn write(
     directory: &Path,
     quiet: bool,
 ) -> Result<Vec<PathBuf>, Failure> {
-    let failed = |error: WriteError| Failure::new(error.to_string());
     if crabwalk_case::front_end().is_none() {
         note("note", WITHOUT_FRONT_END);
-        return crabwalk_case::write_to(case, None, directory).map_err(failed);
     }
     let bar = Bar::new(quiet);
     bar.step("writing the case, reading raw records for the report");
-    let in_report = |error: io::Error| Failure::new(format!("report.html: {error}"));
-    let mut report = Report::new(case).map_err(in_report)?;
-    let case = &*case;
-    let (read, written) = std::thread::scope(|scope| {
-        let others = scope.spawn(|| crabwalk_case::write_to(case, None, directory));
-        let read = report.read_records(case, inputs, threads, Some(catalog));
-        (read, others.join())
-    });
-    let mut written = written
-        .map_err(|_| Failure::new(format!("{}: the case was not written", directory.display())))?
-        .map_err(failed)?;
-    read.map_err(in_report)?;
-    let path = directory.join("report.html");
-    crabwalk_case::write_file(&path, &|out| report.write(out)).map_err(failed)?;
-    written.push(path);
+    let written = crabwalk_case::write_with_records(case, inputs, threads, catalog, directory)
+        .map_err(|error| Failure::new(error.to_string()))?;
     bar.finish();
     Ok(written)
 }
@@ -172,11 +129,7 @@ fn notes(case: &Case) {
     let damaged: Vec<_> = case
         .sources
         .iter()
-        .filter(|source| {
-            source.skipped > 0
-                || source.more_problems > 0
-                || source.problems.iter().any(|one| one.loss)
-        })
+        .filter(|source| source.is_lossy())
         .collect();
     for source in damaged.iter().take(MOST) {
         let why = source
@@ -217,7 +170,7 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     let mut options = logs.hunt_options();
     options.detections.detections.clone_from(&args.detection);
     options.detections.stories.clone_from(&args.story);
-    options.detections.exceptions = input::exceptions(&args.exceptions)?;
+    options.detections.exceptions = crabwalk_detect::read_exceptions(&args.exceptions)?;
     options.budget = crabwalk_movement::Budget(args.budget);
     let Hunted {
         mut case,

@@ -8,7 +8,7 @@ use crabwalk_sources::report::SourceReport;
 use crabwalk_store::{GRACE, IngestOptions, Store, ingest};
 
 use crate::args;
-use crate::input::{self, Logs};
+use crate::input::Logs;
 use crate::outcome::{Done, Failure};
 use crate::progress::Bar;
 use crate::search::source_notes;
@@ -35,7 +35,7 @@ pub fn run(args: &args::Ingest) -> Result<Done, Failure> {
     }
     bar.finish();
     source_notes(&taken.sources);
-    if taken.known_files == 0 && input::nothing_was_read(&taken.sources) {
+    if taken.known_files == 0 && crabwalk_sources::report::nothing_was_read(&taken.sources) {
         return Err(Failure::new(if taken.sources.is_empty() {
             "no files in any of the paths"
         } else {

@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use crabwalk_lab::Options;
 use crabwalk_lab::enterprise::{self, EnterpriseOptions, LogonOptions, Network, Profile, Work};
+use crabwalk_lab::{Options, may_use};
 
 use crate::args::{Company, Hardness, Lab, LabBuild, LabCommand};
 use crate::outcome::{Done, Failure};
-use crate::worlds::may_use;
 use crate::{demo, evaluate, term};
 
 /// Runs `lab`.
@@ -60,7 +59,6 @@ pub fn profile(args: &Company) -> Result<Profile, Failure> {
 
 fn build(args: &LabBuild) -> Result<Done, Failure> {
     let directory = args.directory.as_path();
-    let failed = |error: crabwalk_lab::LabError| Failure::new(error.to_string());
     let (events, hosts, bytes) = if let Some(events) = args.logons {
         may_use(directory)?;
         let options = LogonOptions {
@@ -69,7 +67,7 @@ fn build(args: &LabBuild) -> Result<Done, Failure> {
             hosts: args.hosts.unwrap_or(300),
             days: args.days.unwrap_or(30),
         };
-        let made = enterprise::build_logons(&options, directory).map_err(failed)?;
+        let made = enterprise::build_logons(&options, directory)?;
         (made.events, made.hosts, made.evtx_bytes)
     } else if let Some(hosts) = args.hosts {
         may_use(directory)?;
@@ -87,7 +85,7 @@ fn build(args: &LabBuild) -> Result<Done, Failure> {
             profile: profile(&args.company)?,
             ..usual
         };
-        let truth = crabwalk_lab::build(&options, directory).map_err(failed)?;
+        let truth = crabwalk_lab::build(&options, directory)?;
         (truth.events, truth.hosts.len() as u64, truth.evtx_bytes)
     } else {
         let usual = Options::default();

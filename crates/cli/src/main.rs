@@ -31,8 +31,6 @@ mod store;
 mod summary;
 mod term;
 mod units;
-mod when;
-mod worlds;
 
 use std::process::ExitCode;
 

@@ -46,6 +46,24 @@ impl From<crabwalk_store::StoreError> for Failure {
     }
 }
 
+impl From<crabwalk_lab::LabError> for Failure {
+    fn from(error: crabwalk_lab::LabError) -> Self {
+        Self::Message(error.to_string())
+    }
+}
+
+impl From<crabwalk_store::LogsError> for Failure {
+    fn from(error: crabwalk_store::LogsError) -> Self {
+        Self::Message(error.to_string())
+    }
+}
+
+impl From<crabwalk_detect::ContentPathError> for Failure {
+    fn from(error: crabwalk_detect::ContentPathError) -> Self {
+        Self::Message(format!("--{} {error}", error.option))
+    }
+}
+
 impl From<crabwalk_detect::RunError> for Failure {
     fn from(error: crabwalk_detect::RunError) -> Self {
         match error {

@@ -45,7 +45,7 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
         crate::cluster::tell(&shared.ran());
     }
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
-    if input::nothing_was_read(&read.sources) {
+    if crabwalk_sources::report::nothing_was_read(&read.sources) {
         source_notes(&read.sources);
         return Err(Failure::new("nothing could be read"));
     }
@@ -91,7 +91,7 @@ fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Don
     };
     let events = risk::events(case.risk_events(), attack)
         .map_err(|error| Failure::new(format!("the findings cannot be searched: {error}")))?;
-    let (answers, lookups) = query.run(&input::catalog(events)?, &logs.run_options())?;
+    let (answers, lookups) = query.run(&crabwalk_store::in_memory(events)?, &logs.run_options())?;
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
     show(args, &answers)?;
     Ok(done)

@@ -1,4 +1,4 @@
-//! Sizes and numbers on the command line.
+//! Times, sizes and numbers on the command line.
 
 /// Splits a number from its unit.
 fn split(text: &str) -> (&str, String) {
@@ -6,6 +6,11 @@ fn split(text: &str) -> (&str, String) {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     (number, unit.trim().to_ascii_uppercase())
+}
+
+/// Reads a time: microseconds since 1970-01-01 UTC.
+pub fn parse_time(text: &str) -> Result<i64, String> {
+    crabwalk_vocabulary::time::moment(text, jiff::Timestamp::now().as_microsecond())
 }
 
 /// Reads a size in bytes, such as `500MB`.
@@ -28,14 +33,6 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .ok()
         .and_then(|number| number.checked_mul(factor))
         .ok_or_else(|| format!("`{text}` is not a size: write for example 500MB or 1GB"))
-}
-
-/// Memory of this machine in bytes; 0 if unknown.
-pub fn machine_memory() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
-        .map_or(0, |kib| kib.saturating_mul(1024))
 }
 
 /// Parses a count, such as `3M`.

@@ -31,9 +31,15 @@ pub enum RunError {
     /// Risk events cannot be built from findings.
     #[error("the risk of the findings cannot be added up: {0}")]
     Risk(#[from] datafusion::arrow::error::ArrowError),
+    /// The rows of a user's search do not make a table.
+    #[error("the rows make no table: {0}")]
+    Table(datafusion::arrow::error::ArrowError),
     /// The engine could not be set up, or a user's search failed.
     #[error("{0}")]
     Search(#[from] SearchError),
+    /// It was stopped ([`RunOptions::stop`](crate::RunOptions::stop)).
+    #[error("stopped before it was done")]
+    Stopped,
     /// The system provides no thread or runtime.
     #[error("no thread could be started: {0}")]
     Thread(#[from] std::io::Error),

@@ -44,7 +44,7 @@ mod throttling;
 mod workers;
 
 pub use check::{CheckResult, Checked};
-pub use content::Content;
+pub use content::{Content, ContentPathError, ContentPaths, read_exceptions};
 pub use detection::{Baseline, Detection, DetectionType, RiskObjectKind, Status, Story};
 pub use error::RunError;
 pub use finding::{Finding, RiskObject, Suppressed, SuppressedBy, ThreatObject};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_sources::collect::Demand;
 use crabwalk_spl::{Diagnostic, Driver, Engine, EngineOptions, Knowledge, Place, Search, Stop};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::content::{Content, ContentOrigin, ContentProblem};
 use crate::error::RunError;
@@ -29,6 +31,19 @@ pub struct Answer {
     pub rows: Vec<Vec<Vec<String>>>,
     /// Likely mistakes in the search, such as a field that no event has.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// What a search gave, as Arrow tables of one schema.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// The visible columns: texts, numbers, lists of them, and `_time` as microseconds in UTC.
+    pub schema: SchemaRef,
+    /// The rows in order.
+    pub batches: Vec<RecordBatch>,
+    /// Likely mistakes in the search, such as a field that no event has.
+    pub warnings: Vec<Diagnostic>,
+    /// The lookups that it wrote.
+    pub lookups: Lookups,
 }
 
 /// What a search may use, and what ends it early.
@@ -197,6 +212,29 @@ impl Query {
         apart(work)?
     }
 
+    /// Runs the first search for its rows as they are, not as text.
+    ///
+    /// # Errors
+    /// What went wrong with it, pointing into its text; or that it was stopped.
+    pub fn rows(&self, catalog: &Arc<dyn Catalog>, options: &RunOptions) -> Result<Rows, RunError> {
+        let engine = self.engine(catalog, options, options.threads.max(1));
+        let work = || {
+            let Some(search) = self.searches.first() else {
+                return Ok(None);
+            };
+            let driver = Driver::new()?;
+            Ok::<_, RunError>(driver.run_unless(engine.run(search), &options.stop)?)
+        };
+        let results = apart(work)??.ok_or(RunError::Stopped)?;
+        let (schema, batches) = results.table().map_err(RunError::Table)?;
+        Ok(Rows {
+            schema,
+            batches,
+            warnings: results.warnings,
+            lookups: engine.stored_lookups(),
+        })
+    }
+
     /// What the readers must decode.
     pub fn demand(&self) -> &dyn Demand {
         self.demand.as_ref()
@@ -246,17 +284,22 @@ impl Query {
             options.threads
         };
         let searches = self.searches.iter().map(|search| ((), search));
-        let answers = run_all(&engine, Engine::run, searches, threads, &make)?
-            .into_iter()
-            .map(|result| {
-                result.map_err(|failure| match failure {
-                    Failure::Search(error) => RunError::Search(error),
-                    Failure::Panicked(panicked) => {
-                        RunError::Thread(std::io::Error::other(panicked))
-                    }
-                })
+        let answers = run_all(
+            &engine,
+            Engine::run,
+            searches,
+            threads,
+            &options.stop,
+            &make,
+        )?
+        .into_iter()
+        .map(|result| {
+            result.map_err(|failure| match failure {
+                Failure::Search(error) => RunError::Search(error),
+                Failure::Panicked(panicked) => RunError::Thread(std::io::Error::other(panicked)),
             })
-            .collect::<Result<Vec<_>, _>>()?;
+        })
+        .collect::<Result<Vec<_>, _>>()?;
         Ok((answers, engine.stored_lookups()))
     }
 }

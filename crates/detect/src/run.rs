@@ -7,7 +7,7 @@ use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{All, Columns, Coverage, Demand};
 use crabwalk_spl::{
     DEFAULT_MEMORY, Diagnostic, Driver, Engine, EngineOptions, Knowledge, Readers, Results,
-    Running, Search, SearchError,
+    Running, Search, SearchError, Stop,
 };
 use crabwalk_vocabulary::suggest::most_alike;
 use crabwalk_vocabulary::wildcard;
@@ -39,6 +39,8 @@ pub struct RunOptions {
     pub stories: Vec<String>,
     /// Findings to hide.
     pub exceptions: Vec<Exception>,
+    /// Stops the run from outside, which then fails with [`RunError::Stopped`].
+    pub stop: Stop,
     /// Modifies each engine before it runs searches, for instance into one whose plans run elsewhere.
     pub engine: fn(Engine) -> Engine,
 }
@@ -52,7 +54,23 @@ impl Default for RunOptions {
             detections: Vec::new(),
             stories: Vec::new(),
             exceptions: Vec::new(),
+            stop: Stop::default(),
             engine: std::convert::identity,
+        }
+    }
+}
+
+impl RunOptions {
+    /// The default at a time, in microseconds since 1970-01-01 UTC.
+    pub fn at(now: i64) -> Self {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "microseconds until the year 2255 fit the 53 bits exactly"
+        )]
+        let now = now as f64 / 1e6;
+        Self {
+            now,
+            ..Self::default()
         }
     }
 }
@@ -252,13 +270,15 @@ impl Detections {
             .partition(|one| self.reads_risk(*one));
         // Planning costs more than most searches do; in a small input most detections see nothing.
         let readers = Readers::new(&self.knowledge);
+        let stop = &self.options.stop;
         let run = |engine: &Engine, catalog: &dyn Catalog, which: &[Searched<'_>], threads| {
             let make = |detection: &Arc<Detection>, results: Results| {
                 let found = finding::findings(detection, &results, catalog);
                 let all = results.len();
                 (found, results.warnings, all)
             };
-            run_all(engine, Engine::find, which.iter().copied(), threads, &make)
+            let searches = which.iter().copied();
+            run_all(engine, Engine::find, searches, threads, stop, &make)
         };
         // Searches that write lookups run separately, after the others: whether they see the lookups must not depend on
         // threads.
@@ -290,6 +310,9 @@ impl Detections {
             outcome.findings.extend(found);
         }
         let (found, problems) = self.sigma.run(catalog.as_ref(), threads)?;
+        if stop.is_stopped() {
+            return Err(RunError::Stopped);
+        }
         outcome.findings.extend(found);
         outcome.problems.extend(problems);
         finding::put_in_order(&mut outcome.findings);
@@ -510,11 +533,15 @@ pub(crate) type Run = for<'a> fn(&'a Engine, &'a Search) -> Running<'a>;
 
 /// Runs searches on several threads; returns what `make` makes of their results and of the item beside each search, in the
 /// order of the searches.
+///
+/// # Errors
+/// If no thread can be started, or it was stopped.
 pub(crate) fn run_all<'s, I, T: Send>(
     engine: &Engine,
     run: Run,
     searches: impl Iterator<Item = (I, &'s Search)> + Send,
     threads: usize,
+    stop: &Stop,
     make: &(dyn Fn(I, Results) -> T + Sync),
 ) -> Result<Vec<Result<T, Failure>>, RunError> {
     let done = spread_with(
@@ -522,9 +549,18 @@ pub(crate) fn run_all<'s, I, T: Send>(
         searches,
         &Driver::new,
         &|driver, (beside, search)| {
-            let results = driver.run(run(engine, search))?;
-            Ok(make(beside, results))
+            if stop.is_stopped() {
+                return Ok(None);
+            }
+            let results = driver.run_unless(run(engine, search), stop)?;
+            Ok(results.map(|results| make(beside, results)))
         },
     )?;
-    Ok(done.into_iter().map(|done| done?).collect())
+    let done = done.into_iter().map(|done| match done {
+        Ok(Ok(Some(made))) => Ok(Ok(made)),
+        Ok(Ok(None)) => Err(RunError::Stopped),
+        Ok(Err(error)) => Ok(Err(Failure::Search(error))),
+        Err(panicked) => Ok(Err(Failure::Panicked(panicked))),
+    });
+    done.collect()
 }

@@ -55,6 +55,7 @@ use std::sync::Arc;
 use crabwalk_activity::Relations;
 use crabwalk_detect::{
     Content, DetectionType, Detections, Finding, Outcome, RiskObjectKind, RunError, RunOptions,
+    Stop,
 };
 use crabwalk_events::Catalog;
 use crabwalk_movement::{Budget, Found, Movement};
@@ -110,6 +111,7 @@ pub struct Hunt {
     since: Option<i64>,
     until: Option<i64>,
     budget: Budget,
+    stop: Stop,
 }
 
 impl Hunt {
@@ -126,6 +128,7 @@ impl Hunt {
             budget,
         } = options;
         Ok(Self {
+            stop: detections.stop.clone(),
             detections: Detections::new(content, detections)?,
             since,
             until,
@@ -143,14 +146,20 @@ impl Hunt {
     /// [`demand`](Self::demand) names; whatever it lacks counts as not logged.
     ///
     /// # Errors
-    /// If the engine cannot be set up, events cannot be read, or the system cannot start a thread.
+    /// If the engine cannot be set up, events cannot be read, the system cannot start a thread, or it was stopped.
     pub fn run(
         self,
         catalog: &Arc<dyn Catalog>,
         progress: &dyn Progress,
     ) -> Result<Conclusion, RunError> {
+        let go_on = || match self.stop.is_stopped() {
+            true => Err(RunError::Stopped),
+            false => Ok(()),
+        };
+        go_on()?;
         progress.step(Step::Detections);
         let mut outcome = self.detections.run(catalog)?;
+        go_on()?;
         progress.step(Step::Movements);
         let findings: Vec<Found<'_>> = outcome.findings.iter().map(found).collect();
         let (mut movement, relations) = crabwalk_movement::analyse(
@@ -159,6 +168,7 @@ impl Hunt {
             &outcome.knowledge.assets,
             self.budget,
         )?;
+        go_on()?;
         drop(findings);
         // A finding on a reported path deserves attention, no matter how often similar ones occur.
         let reported: BTreeSet<usize> = movement

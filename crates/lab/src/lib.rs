@@ -35,6 +35,7 @@
 mod acts;
 mod attack;
 mod clock;
+mod directory;
 pub mod enterprise;
 pub mod evtx_writer;
 mod output;
@@ -48,6 +49,7 @@ use jiff::civil::Date;
 
 use enterprise::EnterpriseOptions;
 
+pub use directory::{folders, may_use};
 pub use small::DETECTIONS;
 pub use truth::{
     DailyAccess, Intrusion, Planted, PlantedHop, PlantedRecord, SCHEMA, Truth, TruthAccount,
@@ -141,6 +143,9 @@ pub enum LabError {
         #[source]
         error: std::io::Error,
     },
+    /// The directory has other contents.
+    #[error("{} is not empty and was not made by `crabwalk lab`; choose another directory", .0.display())]
+    Occupied(PathBuf),
     /// A value does not have the form of its type.
     #[error("`{text}` is not a valid {what}; give it in its usual text form")]
     BadValue {

@@ -196,6 +196,9 @@ impl<R: Read> Read for Counted<'_, R> {
         let count = self.inner.read(buffer)?;
         self.count += count as u64;
         if self.count - self.told >= 1 << 20 {
+            if self.progress.is_some_and(Progress::is_stopped) {
+                return Err(io::Error::other("reading was stopped"));
+            }
             self.tell();
         }
         Ok(count)

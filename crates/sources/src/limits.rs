@@ -43,6 +43,10 @@ pub trait Progress: Send + Sync {
     fn total(&self, bytes: u64);
     /// This many more bytes (on disk) of this source were read.
     fn advance(&self, bytes: u64, path: &str);
+    /// Whether to give up. Reading then ends soon; what was read is incomplete, and nobody should use it.
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 /// Progress that is not reported.

@@ -229,6 +229,9 @@ fn run(
     let run = |tasks: &[Task<'_>]| {
         let mut worker = Worker::new(Collector::new(demand), limits, progress, ids);
         for task in tasks {
+            if progress.is_stopped() {
+                break;
+            }
             work(&mut worker, task);
         }
         worker.finish()

@@ -1,6 +1,7 @@
 //! What was read, and what could not be.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// The kind of a source, recognised by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,5 +115,43 @@ impl SourceReport {
         self.skipped > 0
             || self.more_problems > 0
             || self.problems.iter().any(|problem| problem.loss)
+    }
+}
+
+/// Whether there was nothing to read. An existing file without readable content is a result: its report says what is
+/// wrong with it.
+pub fn nothing_was_read(sources: &[SourceReport]) -> bool {
+    sources.iter().all(|source| {
+        source.is_lossy() && source.records == 0 && !Path::new(&source.path).is_file()
+    })
+}
+
+/// Why nothing was read of these paths, for people.
+pub fn why_nothing(sources: &[SourceReport], paths: &[PathBuf]) -> String {
+    const MOST: usize = 5;
+    let mut reasons: Vec<String> = sources
+        .iter()
+        .take(MOST)
+        .map(|source| {
+            let why = source
+                .problems
+                .first()
+                .map_or("nothing in it was readable", |problem| {
+                    problem.message.as_str()
+                });
+            format!("{}: {why}", source.path)
+        })
+        .collect();
+    match (reasons.len(), paths) {
+        (0, [one]) => format!("{}: contains no files", one.display()),
+        (0, _) => "no files in any of the paths".to_owned(),
+        (1, _) => reasons.remove(0),
+        _ => {
+            let more = sources.len() - reasons.len();
+            if more > 0 {
+                reasons.push(format!("and {more} more"));
+            }
+            format!("nothing could be read:\n  {}", reasons.join("\n  "))
+        }
     }
 }

@@ -5,8 +5,15 @@ use std::sync::{Arc, PoisonError};
 
 use crabwalk_events::catalog::REF;
 use crabwalk_events::{Catalog, EventType, LookupTable};
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, UInt64Type};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray,
+    new_null_array,
+};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{
+    DataType, Field, Float64Type, Schema, SchemaRef, TimeUnit, UInt64Type,
+};
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -430,6 +437,13 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     ]
 }
 
+/// The field with the time of an event.
+const TIME: &str = "_time";
+
+fn micros() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
 /// The columns to show, in order. For a search that shows all fields, those with a value in some row.
 fn visible_columns(planned: &Planned, batches: &[RecordBatch]) -> Vec<String> {
     let mut columns = planned.rows.names();
@@ -508,6 +522,60 @@ impl Results {
                 row,
             })
         })
+    }
+
+    /// The visible columns as Arrow tables of one schema, copied only where a type changes: `_time` becomes a timestamp
+    /// in microseconds, UTC. A column that no row has is empty text.
+    ///
+    /// # Errors
+    /// If the columns do not fit together.
+    pub fn table(&self) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+        let shown = |name: &str, data_type: &DataType| match (name, data_type) {
+            (TIME, DataType::Float64 | DataType::Int64 | DataType::UInt64) => micros(),
+            (_, DataType::Null) => DataType::Utf8,
+            (_, other) => other.clone(),
+        };
+        let column = |batch: &RecordBatch, name: &str| {
+            let at = self.index.get(name)?;
+            batch.columns().get(*at).cloned()
+        };
+        let first = self.batches.first();
+        let fields: Vec<Field> = self
+            .columns
+            .iter()
+            .map(|name| {
+                let own = first.and_then(|batch| column(batch, name));
+                let own = own.map_or(DataType::Null, |column| column.data_type().clone());
+                Field::new(name, shown(name, &own), true)
+            })
+            .collect();
+        let schema = Arc::new(Schema::new(fields));
+        let batches = self.batches.iter().map(|batch| {
+            let columns = schema
+                .fields()
+                .iter()
+                .map(|field| match column(batch, field.name()) {
+                    None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+                    Some(column) if column.data_type() == field.data_type() => Ok(column),
+                    Some(column) if *field.data_type() == micros() => {
+                        let seconds = cast(&column, &DataType::Float64)?;
+                        let seconds = seconds.as_primitive::<Float64Type>();
+                        #[expect(
+                            clippy::cast_possible_truncation,
+                            reason = "times of years that exist fit; others saturate"
+                        )]
+                        let times: TimestampMicrosecondArray =
+                            seconds.unary(|seconds| (seconds * 1e6).round() as i64);
+                        Ok(Arc::new(times.with_timezone("UTC")) as ArrayRef)
+                    }
+                    Some(column) => cast(&column, field.data_type()),
+                });
+            let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
+            let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &rows)
+        });
+        let batches = batches.collect::<Result<_, _>>()?;
+        Ok((schema, batches))
     }
 
     /// A row by its index.

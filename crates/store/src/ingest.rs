@@ -29,6 +29,25 @@ pub struct IngestOptions {
     pub memory: u64,
 }
 
+impl Default for IngestOptions {
+    /// All threads of the machine, and a quarter of its memory, at least 512 MB.
+    fn default() -> Self {
+        const LEAST: u64 = 512_000_000;
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            memory: (machine_memory() / 4).max(LEAST),
+        }
+    }
+}
+
+/// Memory of this machine in bytes; 0 if unknown.
+fn machine_memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+        .map_or(0, |kib| kib.saturating_mul(1024))
+}
+
 /// What an ingest took.
 #[derive(Debug, Clone, Default)]
 pub struct Ingested {

@@ -78,6 +78,7 @@
 mod check;
 mod error;
 mod ingest;
+mod logs;
 mod manifest;
 mod names;
 pub mod objects;
@@ -92,6 +93,7 @@ mod write;
 pub use check::Flaw;
 pub use error::StoreError;
 pub use ingest::{IngestOptions, Ingested, ingest};
+pub use logs::{Logs, LogsError, in_memory};
 pub use manifest::FileOrigin;
 pub use scan::{FileScan, ReadScan};
 pub use snapshot::StoreCatalog;

@@ -27,6 +27,28 @@ pub fn parse(text: &str) -> Option<i64> {
     Some(time.as_microsecond())
 }
 
+/// A time as users write it: `now`, a duration before `now` (`-7d`), or what [`parse`] reads. `now` is in microseconds
+/// since 1970-01-01 UTC.
+///
+/// # Errors
+/// That it is none of these, for people.
+pub fn moment(text: &str, now: i64) -> Result<i64, String> {
+    let text = text.trim();
+    if text == "now" {
+        return Ok(now);
+    }
+    if let Some(back) = text.strip_prefix('-') {
+        return duration(back)
+            .and_then(|back| now.checked_sub(back))
+            .ok_or_else(|| {
+                format!("`{text}` is not a time: write for example -30m, -24h, -7d or -2w")
+            });
+    }
+    parse(text).ok_or_else(|| {
+        format!("`{text}` is not a time: write RFC 3339 (2024-03-01T08:00:00Z), a date (2024-03-01), or for example -7d")
+    })
+}
+
 /// RFC 3339 in UTC with as many decimals as needed. None for years that it cannot write.
 ///
 /// ```
@@ -88,6 +110,25 @@ pub fn is_daily(days: impl IntoIterator<Item = i64>, least: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments() {
+        let now = 1_700_000_000 * SECOND;
+        for (text, time) in [
+            ("now", Some(now)),
+            ("-10s", Some(now - 10 * SECOND)),
+            ("-7d", Some(now - 7 * DAY)),
+            ("-2w", Some(now - 14 * DAY)),
+            (" 2023-11-14T22:13:20Z", Some(now)),
+            ("-7", None),
+            ("-d", None),
+            ("-99999999999999999d", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(moment(text, now).ok(), time, "{text}");
+        }
+    }
 
     #[test]
     fn times() {

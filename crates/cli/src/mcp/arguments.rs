@@ -4,7 +4,7 @@ use crabwalk_vocabulary::suggest::closest;
 use serde_json::{Map, Value};
 
 use super::data::Refusal;
-use crate::when;
+use crate::units;
 
 /// Maximum rows of an answer.
 pub const MOST_ROWS: usize = 500;
@@ -111,7 +111,7 @@ impl<'a> Arguments<'a> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
-        when::parse_now(text).map(Some).map_err(|error| {
+        units::parse_time(text).map(Some).map_err(|error| {
             Refusal::new(
                 format!("`{name}`: {error}"),
                 "Times are RFC 3339 (2024-03-01T08:00:00Z), dates, or relative to now (-7d).",

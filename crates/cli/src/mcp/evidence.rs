@@ -13,12 +13,13 @@ use crabwalk_detect::{Exception, Query, RunError, Stop};
 use crabwalk_events::Catalog;
 use crabwalk_sources::Input;
 use crabwalk_sources::report::SourceReport;
+use crabwalk_store::Store;
 
 use super::data::Refusal;
 use crate::args::{self, Known};
 use crate::dossier;
 use crate::hunt::{self, Hunted};
-use crate::input::{self, Logs, Opened};
+use crate::input::{self, Logs};
 use crate::outcome::Failure;
 use crate::progress::Bar;
 use crate::search::earlier_case;
@@ -117,9 +118,9 @@ impl Evidence {
         };
         let mut inputs = Vec::new();
         for path in logs.iter().flat_map(|logs| &logs.paths) {
-            match input::open_store(path)? {
+            match Store::find(path)? {
                 None => inputs.push(Input::Path(path.clone())),
-                Some(store) => inputs.extend(input::originals(&store)),
+                Some(store) => inputs.extend(store.originals()),
             }
         }
         Ok(Self {
@@ -130,7 +131,7 @@ impl Evidence {
             catalog: None,
             question: Question::default(),
             known: args.known.clone(),
-            exceptions: input::exceptions(&args.exceptions)?,
+            exceptions: crabwalk_detect::read_exceptions(&args.exceptions)?,
         })
     }
 
@@ -251,7 +252,8 @@ impl Evidence {
             let events = risk::events(self.case()?.risk_events(), &attack).map_err(|error| {
                 Refusal::new(format!("the findings cannot be searched: {error}"), HELP)
             })?;
-            let catalog = input::catalog(events).map_err(|error| refused(&error, HELP))?;
+            let catalog =
+                crabwalk_store::in_memory(events).map_err(|error| refused(&error.into(), HELP))?;
             (
                 catalog,
                 options.unwrap_or_else(|| Logs::of(Vec::new()).run_options()),
@@ -265,7 +267,7 @@ impl Evidence {
                 )
             })?;
             let logs = logs.within(since, until);
-            let Opened {
+            let crabwalk_store::Logs {
                 catalog, sources, ..
             } = logs
                 .read(query.demand(), &Bar::new(true))

@@ -3,6 +3,7 @@
 //! Files are recognised by their keys, so the layout of a directory does not matter. A broken file is reported and the
 //! rest is loaded. Later content replaces earlier content with the same id or name.
 
+mod paths;
 mod raw;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,7 @@ pub use crate::origin::{ContentOrigin, ContentProblem};
 use crate::risk::RiskFactors;
 use crate::schedule::{Schedule, Timing};
 use crate::sigma::{LogSources, SigmaRules};
+pub use paths::{ContentPathError, ContentPaths, read_exceptions};
 use raw::Kind;
 
 /// What Crabwalk ships.
