@@ -75,13 +75,30 @@ sbom: ## the libraries in the program, as a CycloneDX bill of materials
 	@find crates -name crabwalk.cdx.json -delete
 	@echo "built: $(CARGO_TARGET_DIR)/sbom/crabwalk.cdx.json"
 
+.PHONY: wheel
+wheel: ui/dist/report.js ## the Python package: a wheel and a source distribution (PROFILE=dist)
+	@.ci/need cargo cc maturin
+	maturin sdist -o $(CARGO_TARGET_DIR)/wheels
+	maturin build $(CARGO_FLAGS) --profile $(PROFILE) -o $(CARGO_TARGET_DIR)/wheels
+	@echo "built: $(CARGO_TARGET_DIR)/wheels"
+
 ##@ Check
 
 .PHONY: test
 test: ui/dist/report.js ## install what the tests need, and run all tests (TEST=name for a selection)
 	@.ci/need cargo cc evtxexport openssl stix2_validator store-readers splunk-sdk mcp-client export-readers
 	CRABWALK_REQUIRE_TOOLS=1 cargo test $(CARGO_FLAGS) --workspace $(TEST)
-	$(if $(TEST),,@$(MAKE) --no-print-directory browser)
+	$(if $(TEST),,@$(MAKE) --no-print-directory python browser)
+
+# The package as it is installed, with a debug build. `--bins --examples` as in `demo`, for the same features.
+.PHONY: python
+python: ui/dist/report.js ## only the tests of the Python package (TEST=name for a selection)
+	@.ci/need cargo cc data-frames
+	cargo build $(CARGO_FLAGS) --workspace --bins --examples --lib
+	@rm -rf $(CARGO_TARGET_DIR)/python && mkdir -p $(CARGO_TARGET_DIR)/python
+	@cp -r crates/python/crabwalk $(CARGO_TARGET_DIR)/python/
+	@ln -f $(CARGO_TARGET_DIR)/debug/lib_native.so $(CARGO_TARGET_DIR)/python/crabwalk/_native.abi3.so
+	PYTHONPATH=$(CARGO_TARGET_DIR)/python CRABWALK_BIN=$(CARGO_TARGET_DIR)/debug/crabwalk data-frames -B -m pytest $(if $(TEST),-k '$(TEST)')
 
 .PHONY: browser
 browser: ui/dist/report.js ## only the front end's tests: types, unit tests, and the report in a browser

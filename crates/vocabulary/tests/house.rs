@@ -87,6 +87,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "movement",
             "hunt",
             "case",
+            "lab",
         ],
     ),
     (
