@@ -752,6 +752,7 @@ impl<'d> Collector<'d> {
                 let content = record_key(host, channel, event_id, content, seconds);
                 let noted = Noted {
                     time: head.time,
+                    finest: head.time,
                     by: head.source,
                     place: coverage,
                 };
@@ -934,16 +935,16 @@ impl<'d> Collector<'d> {
                     duplicates += 1;
                 }
             }
-            for (content, time, ordinal, place) in std::mem::take(&mut part.contents).into_records()
-            {
+            for (content, record) in std::mem::take(&mut part.contents).into_records() {
                 let noted = Noted {
-                    time,
+                    time: record.time,
+                    finest: record.finest,
                     by: number,
-                    place,
+                    place: record.place,
                 };
                 if said_before.add(content, noted).is_none() {
-                    copies.insert(content_identity(content, time, ordinal));
-                    if let Some(covered) = part.coverage.0.get_mut(place as usize) {
+                    copies.insert(content_identity(content, record.time, record.ordinal));
+                    if let Some(covered) = part.coverage.0.get_mut(record.place as usize) {
                         covered.records = covered.records.saturating_sub(1);
                     }
                     duplicates += 1;

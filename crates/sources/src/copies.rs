@@ -31,20 +31,26 @@ pub fn agree(a: i64, b: i64) -> bool {
     a.div_euclid(unit) == b.div_euclid(unit)
 }
 
-/// Records of the same content and time.
+/// What says the same at the same time, as far as is known, and has happened one or several times.
 #[derive(Debug, Clone, Copy)]
 struct Said {
-    time: i64,
     /// How many were kept.
     kept: u32,
     /// Who said it last, and how often: a source, or while parts are joined one of them.
     by: u32,
     here: u32,
-    /// Place in the collector's coverage.
-    place: u32,
 }
 
 impl Said {
+    /// Said once, by this one.
+    fn once(by: u32) -> Self {
+        Self {
+            kept: 1,
+            by,
+            here: 1,
+        }
+    }
+
     /// Whether this one says it no oftener than somebody before did.
     fn is_copy(&mut self, by: u32) -> bool {
         if self.by != by {
@@ -57,69 +63,152 @@ impl Said {
     }
 }
 
-/// All that say the same within the same second, by time; mostly one.
+/// All that say the same within the same second; mostly one.
 #[derive(Debug)]
 enum Sayings {
-    One(Said),
-    More(BTreeMap<i64, Said>),
+    One { time: i64, place: u32, said: Said },
+    More(Box<Several>),
 }
 
-impl Sayings {
-    fn get_mut(&mut self, time: i64) -> Option<&mut Said> {
-        match self {
-            Self::One(one) => Some(one).filter(|one| one.time == time),
-            Self::More(more) => more.get_mut(&time),
-        }
-    }
+/// Records that say the same within the same second.
+///
+/// A record may prove to be of a finer time than it was kept with: that of a copy. From then on only copies that agree with the
+/// finer time are copies of it.
+#[derive(Debug, Default)]
+struct Several {
+    /// By the finest time that is known.
+    said: BTreeMap<i64, Said>,
+    /// For each of these times the times that the records were kept with, and how many were kept with each.
+    kept_at: BTreeMap<(i64, i64), u32>,
+    /// Of each time that records were kept with, how many, and the place of the first in the collector's coverage.
+    kept: BTreeMap<i64, (u32, u32)>,
+}
 
-    /// Those with a time in this span.
-    fn within(&mut self, times: std::ops::Range<i64>) -> Box<dyn Iterator<Item = &mut Said> + '_> {
-        match self {
-            Self::One(one) => Box::new(
-                Some(one)
-                    .filter(|one| times.contains(&one.time))
-                    .into_iter(),
-            ),
-            Self::More(more) => Box::new(more.range_mut(times).map(|(_, said)| said)),
-        }
-    }
-
-    fn insert(&mut self, said: Said) {
-        match self {
-            Self::One(one) => *self = Self::More([(one.time, *one), (said.time, said)].into()),
-            Self::More(more) => {
-                more.insert(said.time, said);
-            }
-        }
-    }
-
-    fn into_iter(self) -> Box<dyn Iterator<Item = Said>> {
-        match self {
-            Self::One(one) => Box::new(std::iter::once(one)),
-            Self::More(more) => Box::new(more.into_values()),
-        }
+impl Several {
+    /// Keeps a record. Answers which of those kept with its time it is, from 1.
+    fn keep(&mut self, noted: Noted) -> u32 {
+        let Noted {
+            time,
+            finest,
+            by,
+            place,
+        } = noted;
+        self.said
+            .entry(finest)
+            .and_modify(|said| {
+                said.kept = said.kept.saturating_add(1);
+                said.by = by;
+                said.here = said.kept;
+            })
+            .or_insert(Said::once(by));
+        let at = self.kept_at.entry((finest, time)).or_default();
+        *at = at.saturating_add(1);
+        let (kept, _) = self.kept.entry(time).or_insert((0, place));
+        *kept = kept.saturating_add(1);
+        *kept
     }
 
     /// Whether what `by` says at this time somebody else has said, who may have written the time otherwise.
     fn is_copy(&mut self, time: i64, by: u32) -> bool {
         /// How many times within a second or millisecond are compared: an attacker may write any number.
         const MOST: usize = 64;
-        if self.get_mut(time).is_some_and(|said| said.is_copy(by)) {
+        let mut says = |time: i64| {
+            let said = self.said.get_mut(&time);
+            said.is_some_and(|said| said.is_copy(by))
+        };
+        if says(time) {
             return true;
         }
         let unit = unit_of(time);
-        let coarser = [1000, SECOND].into_iter().filter(|other| *other > unit);
-        for other in coarser {
-            let time = time.div_euclid(other) * other;
-            if unit_of(time) >= other && self.get_mut(time).is_some_and(|said| said.is_copy(by)) {
-                return true;
-            }
+        let coarser = [1000, SECOND]
+            .into_iter()
+            .filter(|other| *other > unit)
+            .map(|other| (other, time.div_euclid(other) * other))
+            .find(|(other, coarse)| unit_of(*coarse) >= *other && says(*coarse));
+        if let Some((_, coarse)) = coarser {
+            self.refine(coarse, time, by);
+            return true;
         }
         unit > 1
             && self
-                .within(time + 1..time + unit)
+                .said
+                .range_mut(time + 1..time + unit)
                 .take(MOST)
-                .any(|said| said.is_copy(by))
+                .any(|(_, said)| said.is_copy(by))
+    }
+
+    /// Notes that one of the records of a time, which this one just said, is of a finer time.
+    fn refine(&mut self, coarse: i64, fine: i64, by: u32) {
+        if let Some(said) = self.said.get_mut(&coarse) {
+            said.kept = said.kept.saturating_sub(1);
+            said.here = said.here.saturating_sub(1);
+            if said.kept == 0 {
+                self.said.remove(&coarse);
+            }
+        }
+        self.said
+            .entry(fine)
+            .and_modify(|said| {
+                said.kept = said.kept.saturating_add(1);
+                said.here = said.here.saturating_add(1);
+            })
+            .or_insert(Said::once(by));
+        let of_coarse = self
+            .kept_at
+            .range_mut((coarse, i64::MIN)..=(coarse, i64::MAX));
+        if let Some((&(_, time), count)) = of_coarse.into_iter().find(|(_, count)| **count > 0) {
+            *count -= 1;
+            let at = self.kept_at.entry((fine, time)).or_default();
+            *at = at.saturating_add(1);
+        }
+    }
+
+    /// Takes back a record that was kept with this time.
+    fn take_back(&mut self, time: i64) {
+        if let Some(said) = self.said.get_mut(&time) {
+            said.kept = said.kept.saturating_sub(1);
+            said.here = said.here.saturating_sub(1);
+        }
+        if let Some(at) = self.kept_at.get_mut(&(time, time)) {
+            *at = at.saturating_sub(1);
+        }
+        if let Some((kept, _)) = self.kept.get_mut(&time) {
+            *kept = kept.saturating_sub(1);
+        }
+    }
+
+    /// All records; one of several parts is named by its time and which of those with this time it is.
+    fn into_records(self) -> Vec<Record> {
+        let mut ordinals: HashMap<i64, u32> = HashMap::new();
+        let mut records = Vec::new();
+        for ((finest, time), count) in self.kept_at {
+            let place = self.kept.get(&time).map_or(0, |(_, place)| *place);
+            for _ in 0..count {
+                let ordinal = ordinals.entry(time).or_default();
+                *ordinal += 1;
+                records.push(Record {
+                    time,
+                    finest,
+                    ordinal: *ordinal,
+                    place,
+                });
+            }
+        }
+        records
+    }
+}
+
+impl Sayings {
+    /// The same as several.
+    fn into_several(self) -> Box<Several> {
+        match self {
+            Self::More(several) => several,
+            Self::One { time, place, said } => Box::new(Several {
+                said: [(time, said)].into(),
+                kept_at: [((time, time), said.kept)].into(),
+                kept: [(time, (said.kept, place))].into(),
+            }),
+        }
     }
 }
 
@@ -127,12 +216,23 @@ impl Sayings {
 #[derive(Debug, Default)]
 pub(crate) struct Contents(HashMap<u64, Sayings, BuildHasherDefault<Through>>);
 
-/// A record as it is noted: when it was (microseconds since 1970-01-01 UTC), who says it (a source, or while parts are joined
-/// one of them), and its place in the collector's coverage.
+/// A record as it is noted: when it was (microseconds since 1970-01-01 UTC), the same as finely as any copy of it writes it, who
+/// says it (a source, or while parts are joined one of them), and its place in the collector's coverage.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Noted {
     pub time: i64,
+    pub finest: i64,
     pub by: u32,
+    pub place: u32,
+}
+
+/// A record that was kept: its time, the same as finely as any copy writes it, which of those with this content and time it is,
+/// from 1, and its place in the collector's coverage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub time: i64,
+    pub finest: i64,
+    pub ordinal: u32,
     pub place: u32,
 }
 
@@ -142,53 +242,70 @@ impl Contents {
     pub fn add(&mut self, content: u64, noted: Noted) -> Option<u32> {
         use std::collections::hash_map::Entry;
 
-        let Noted { time, by, place } = noted;
-        let new = Said {
-            time,
-            kept: 1,
-            by,
-            here: 1,
-            place,
-        };
         match self.0.entry(content) {
-            Entry::Vacant(place) => {
-                place.insert(Sayings::One(new));
+            Entry::Vacant(place) if noted.time == noted.finest => {
+                place.insert(Sayings::One {
+                    time: noted.time,
+                    place: noted.place,
+                    said: Said::once(noted.by),
+                });
                 Some(1)
+            }
+            Entry::Vacant(place) => {
+                let mut several = Several::default();
+                let ordinal = several.keep(noted);
+                place.insert(Sayings::More(Box::new(several)));
+                Some(ordinal)
             }
             Entry::Occupied(mut place) => {
                 let known = place.get_mut();
-                if known.is_copy(time, by) {
-                    return None;
-                }
-                match known.get_mut(time) {
-                    Some(said) => {
-                        said.kept = said.kept.saturating_add(1);
-                        said.here = said.kept;
-                        Some(said.kept)
+                if let Sayings::One { time, said, .. } = known
+                    && [noted.time, noted.finest] == [*time; 2]
+                {
+                    if said.is_copy(noted.by) {
+                        return None;
                     }
-                    None => {
-                        known.insert(new);
-                        Some(1)
-                    }
+                    said.kept = said.kept.saturating_add(1);
+                    said.here = said.kept;
+                    return Some(said.kept);
                 }
+                let before = std::mem::replace(known, Sayings::More(Box::default()));
+                let mut several = before.into_several();
+                let is_copy = several.is_copy(noted.finest, noted.by);
+                let ordinal = (!is_copy).then(|| several.keep(noted));
+                *known = Sayings::More(several);
+                ordinal
             }
         }
     }
 
     /// Takes a record back that was noted with this content and time.
     pub fn take_back(&mut self, content: u64, time: i64) {
-        if let Some(said) = self.0.get_mut(&content).and_then(|all| all.get_mut(time)) {
-            said.kept = said.kept.saturating_sub(1);
-            said.here = said.here.saturating_sub(1);
+        match self.0.get_mut(&content) {
+            Some(Sayings::One { said, .. }) => {
+                said.kept = said.kept.saturating_sub(1);
+                said.here = said.here.saturating_sub(1);
+            }
+            Some(Sayings::More(several)) => several.take_back(time),
+            None => {}
         }
     }
 
-    /// All records: content, time, which of those with both it is, and place in the coverage.
-    pub fn into_records(self) -> impl Iterator<Item = (u64, i64, u32, u32)> {
+    /// All records, with their content.
+    pub fn into_records(self) -> impl Iterator<Item = (u64, Record)> {
         self.0.into_iter().flat_map(|(content, all)| {
-            all.into_iter().flat_map(move |said| {
-                (1..=said.kept).map(move |ordinal| (content, said.time, ordinal, said.place))
-            })
+            let records = match all {
+                Sayings::One { time, place, said } => (1..=said.kept)
+                    .map(|ordinal| Record {
+                        time,
+                        finest: time,
+                        ordinal,
+                        place,
+                    })
+                    .collect(),
+                Sayings::More(several) => several.into_records(),
+            };
+            records.into_iter().map(move |record| (content, record))
         })
     }
 }

@@ -359,7 +359,7 @@ pub(crate) const TIMES: &[&str] = &[
     "Timestamp",
 ];
 
-/// The first two parts of a date with slashes whose year is last, as numbers and as text, and the rest.
+/// The first two parts of a date with slashes whose year, of two or four digits, is last, as numbers and as text, and the rest.
 fn slashed(cell: &str) -> Option<(u32, u32, [&str; 3])> {
     let (first, rest) = cell.trim_start().split_once('/')?;
     let (second, rest) = rest.split_once('/')?;
@@ -367,12 +367,9 @@ fn slashed(cell: &str) -> Option<(u32, u32, [&str; 3])> {
         let plain = matches!(text.len(), 1 | 2) && text.bytes().all(|byte| byte.is_ascii_digit());
         plain.then(|| text.parse().ok()).flatten()
     };
-    let year = rest.as_bytes().get(..4)?;
-    year.iter().all(u8::is_ascii_digit).then_some((
-        part(first)?,
-        part(second)?,
-        [first, second, rest],
-    ))
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let is_year = digits >= 4 || (digits == 2 && rest.as_bytes().get(2) == Some(&b' '));
+    is_year.then_some((part(first)?, part(second)?, [first, second, rest]))
 }
 
 /// The name of a field of an event's header that is written so but for case, blanks and other marks, as flat records

@@ -47,14 +47,27 @@ impl<'t> Line<'t> {
         if !has(&["EventID"]) || !has(&["Channel", "SourceName"]) {
             return None;
         }
-        // The head has the event's time, with its zone, its host and its message.
+        // The head has the event's time, with its zone, its host and its message. Where a relay dated the line by its receipt,
+        // the event's time is in the data.
+        let own = self
+            .data
+            .iter()
+            .find(|(name, _)| *name == "EventTime")
+            .and_then(|(_, text)| time::parse(text))
+            .map(|own| match own.zoned {
+                true => own.micros,
+                false => own.micros + time::zone_at_receipt(own.micros, self.time),
+            });
+        let time = own
+            .filter(|own| (own - self.time).abs() >= 1_000_000)
+            .unwrap_or(self.time);
         let mut row: Vec<(&str, String)> = self
             .data
             .iter()
             .filter(|(name, _)| !matches!(*name, "EventTime" | "Hostname" | "Message"))
             .cloned()
             .collect();
-        row.push(("EventTime", self.time.to_string()));
+        row.push(("EventTime", time.to_string()));
         row.push(("Hostname", self.host.to_owned()));
         row.push(("Message", self.message.to_owned()));
         Some(row)

@@ -87,10 +87,16 @@ fn spaces(text: &[u8], at: &mut usize) {
 /// (`03/04/2024 06:00:00.123 PM -0500`), German ones (`04.03.2024 06:00:00`), months by name (`Mon, 04 Mar 2024 06:00:00
 /// +0000`, `Mar 4, 2024 @ 06:00:00.123`, `04/Mar/2024:06:00:00 +0000`), WMI (`20240304060000.000000-300`), .NET
 /// (`/Date(1709532000000)/`), Unix seconds, milliseconds, microseconds or nanoseconds, and FILETIME. Zones may have one of the
-/// names in [`ZONES`]. Surrounding quotes are ignored. Values outside the years 1000 to 9999 are not times.
+/// names in [`ZONES`]. A year of two digits is one of this century, if a clock follows. Surrounding quotes are ignored, and
+/// so are the marks that Windows writes for the direction of text. Values outside the years 1000 to 9999 are not times.
 pub(crate) fn parse(text: &str) -> Option<Written> {
+    let marks = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}');
     let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
-    read(text).filter(|written| possible(written.micros).is_some())
+    let written = match text.contains(marks) {
+        true => read(&text.replace(marks, "")),
+        false => read(text),
+    };
+    written.filter(|written| possible(written.micros).is_some())
 }
 
 /// Names of zones, and how many minutes they are ahead of UTC: those of RFC 822, and others that mean one zone only.
@@ -172,7 +178,11 @@ fn read(text: &str) -> Option<Written> {
     let (year, month, day) = if year_first {
         (first, second, number(bytes, &mut at, 2)?)
     } else {
-        let year = number(bytes, &mut at, 4)?;
+        let start = at;
+        let mut year = number(bytes, &mut at, 4)?;
+        if at - start == 2 && bytes.get(at) == Some(&b' ') {
+            year += 2000;
+        }
         // Day first if written with dots, otherwise only if the other reading is impossible.
         if first > 12 || separator == b'.' {
             (year, second, first)
@@ -420,9 +430,18 @@ pub(crate) fn zone(local: i64, utc: i64) -> i64 {
     (utc - local + QUARTER / 2).div_euclid(QUARTER) * QUARTER
 }
 
+/// The same for a UTC time that may be much later, as of a receipt: what is further off than any zone says nothing, and the
+/// clock counts as UTC.
+pub(crate) fn zone_at_receipt(local: i64, received: i64) -> i64 {
+    const FARTHEST: i64 = 14 * 60 * 60 * 1_000_000;
+    Some(zone(local, received))
+        .filter(|zone| zone.abs() <= FARTHEST)
+        .unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{TIMES, parse, zone};
+    use super::{TIMES, parse, zone, zone_at_receipt};
 
     #[test]
     fn reads_the_ways_logs_write_a_time() {
@@ -467,6 +486,13 @@ mod tests {
             ("2024-03-04 13:00:00 CET", noon, true),
             ("2024-03-04 14:00:00 UTC+02:00", noon, true),
             ("2024-03-04 06:00:00 GMT-6", noon, true),
+            ("3/4/24 12:00:00 PM", noon, false),
+            ("04.03.24 12:00:00", noon, false),
+            (
+                "\u{200e}3\u{200e}/\u{200e}4\u{200e}/\u{200e}2024 12:00:00 PM",
+                noon,
+                false,
+            ),
             ("Mon Mar  4 12:00:00 UTC 2024", noon, true),
             (
                 "Mon Mar 04 2024 13:00:00 GMT+0100 (Central European Standard Time)",
@@ -490,6 +516,7 @@ mod tests {
             "99:99",
             "20241304120000.000000-000",
             "12.5.6",
+            "1.2.24",
             "March",
             "Mar 4",
             // Beyond the years that a time can be of.
@@ -512,5 +539,7 @@ mod tests {
         let hour = 3_600_000_000;
         assert_eq!(zone(0, 4 * hour + 5_000_000), 4 * hour);
         assert_eq!(zone(10 * hour, 3 * hour + 2_000_000), -7 * hour);
+        assert_eq!(zone_at_receipt(0, 4 * hour + 5_000_000), 4 * hour);
+        assert_eq!(zone_at_receipt(0, 30 * hour), 0);
     }
 }

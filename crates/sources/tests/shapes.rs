@@ -1026,6 +1026,28 @@ fn the_events_own_time_counts_in_every_shape() {
         flat(r#""TimeStamp":"2024-03-04T12:00:00.5Z""#),
         flat(r#""TimeCreated":{"$date":"2024-03-04T12:00:00.5Z"}"#),
         flat(r#""TimeCreated":{"$date":{"$numberLong":"1709553600500"}}"#),
+        flat(r#""TimeGenerated [UTC]":"3/4/2024, 12:00:00.500 PM""#),
+        flat(r#""Date and Time":"3/4/24 12:00:00.500 PM""#),
+        flat(r#""TimeCreated_SystemTime":"2024-03-04T12:00:00.5Z","time":"2024-03-04T13:00:00Z""#),
+        flat(
+            r#""winlog.time_created":"2024-03-04T12:00:00.5Z","@timestamp":"2024-03-04T18:00:00Z""#,
+        ),
+        flat(r#""TimeCreated":{"@SystemTime":"2024-03-04T12:00:00.5Z"}"#),
+        flat(r##""TimeCreated":{"#attributes":{"SystemTime":"2024-03-04T12:00:00.5Z"}}"##),
+        flat(r#""System":{"TimeCreated":{"SystemTime":1709553600.5}}"#),
+        flat(r#""ts":"2024-03-04T12:00:00.5Z""#),
+        // Received days later, which tells no zone.
+        flat(r#""EventTime":"2024-03-04 12:00:00.5","@timestamp":"2024-03-06T10:10:10Z""#),
+        // What is wrapped around a record without a time.
+        format!(r#"{{"time":1709553600.5,"event":{}}}"#, flat(r#""Task":1"#)),
+        format!(
+            r#"{{"@timestamp":1709553600.5,"log":{}}}"#,
+            flat(r#""Task":1"#)
+        ),
+        format!(
+            r#"{{"@timestamp":"2024-03-05T12:00:00Z","message":{}}}"#,
+            flat(r#""EventTime":"2024-03-04T12:00:00.5Z""#)
+        ),
         // Zones by name.
         flat(r#""Timestamp":"2024-03-04 07:00:00.500 EST""#),
         flat(r#""timestamp":"2024.03.04 13:00:00.500 UTC+01:00""#),
@@ -1040,10 +1062,29 @@ fn the_events_own_time_counts_in_every_shape() {
         let all = read_bytes("a.jsonl", text.as_bytes());
         check(&text, &row(&all, "Security", 4624), &[("_time", NOON)]);
     }
-    let sysmon = r#"{"@timestamp":"2024-03-04T18:00:00Z","winlog":{"event_id":1,"channel":"Microsoft-Windows-Sysmon/Operational","computer_name":"SRV-A","event_data":{"UtcTime":"2024-03-04 12:00:00.500"}}}"#;
-    let all = read_bytes("a.jsonl", sysmon.as_bytes());
-    let row = row(&all, "Microsoft-Windows-Sysmon/Operational", 1);
-    check("received late", &row, &[("_time", NOON)]);
+    for times in [
+        r#""@timestamp":"2024-03-04T18:00:00Z""#,
+        r#""event":{"ingested":"2024-03-04T18:00:00Z"}"#,
+    ] {
+        let sysmon = format!(
+            r#"{{{times},"log":{{"level":"warning"}},"winlog":{{"event_id":1,"channel":"Microsoft-Windows-Sysmon/Operational","computer_name":"SRV-A","event_data":{{"UtcTime":"2024-03-04 12:00:00.500"}}}}}}"#
+        );
+        let all = read_bytes("a.jsonl", sysmon.as_bytes());
+        let row = row(&all, "Microsoft-Windows-Sysmon/Operational", 1);
+        check("received late", &row, &[("_time", NOON), ("Level", "3")]);
+    }
+    for head in ["2024-03-04T12:00:00.5Z", "2024-03-06T10:10:10Z"] {
+        let line = format!(
+            r#"<14>1 {head} SRV-A Microsoft-Windows-Security-Auditing 4 - [NXLOG@14506 EventTime="2024-03-04 12:00:00" EventID="4624" Channel="Security" TargetUserName="ann"] text"#
+        );
+        let all = read_bytes("a.log", line.as_bytes());
+        let row = row(&all, "Security", 4624);
+        let time = row.get("_time").and_then(|times| times.first());
+        assert!(
+            time.is_some_and(|time| time.starts_with("1709553600")),
+            "{head}: {time:?}"
+        );
+    }
 }
 
 #[test]
@@ -1697,6 +1738,14 @@ fn copies_of_a_record_without_a_number_count_once_however_their_time_is_written(
         // An excerpt.
         (vec![plain(milli) + &plain(other), plain(other)], 2),
         (vec![plain(second), plain("2024-03-04T12:00:01Z")], 2),
+        // A copy in whole seconds is of one of them, and not of both.
+        (vec![plain(second), plain(milli), plain(other)], 2),
+        (vec![plain(milli), plain(second), plain(other)], 2),
+        (vec![plain(second), plain(micro), plain(milli)], 1),
+        (
+            vec![plain(second) + &plain(second), plain(milli), plain(other)],
+            2,
+        ),
         // Beside the log with its numbers.
         (vec![plain(milli), flat(micro, r#","EventRecordID":5"#)], 1),
         (

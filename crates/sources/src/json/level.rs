@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::flat::Flat;
-use super::values::{IDS, before, number, put};
+use super::values::{IDS, before, is_sysmon, number, put};
 use crate::message;
 use crate::positions::name_values;
 use crate::record::Record;
@@ -386,10 +386,7 @@ fn flat_time(
     let received = of("EventReceivedTime");
     let event_time = of("EventTime");
     let is_network = matches!(record.event_id, 3 | 22);
-    let utc = record
-        .channel
-        .to_ascii_lowercase()
-        .contains("sysmon")
+    let utc = is_sysmon(record)
         .then(|| record.get("UtcTime").and_then(time::parse))
         .flatten()
         .map(|written| written.micros);
@@ -398,14 +395,14 @@ fn flat_time(
             (true, _, _) => event_time.micros,
             // The same receipt time in local time and in UTC reveals the zone.
             (false, Some(stamp), Some(received)) => {
-                event_time.micros + time::zone(received.micros, stamp.micros)
+                event_time.micros + time::zone_at_receipt(received.micros, stamp.micros)
             }
             (false, Some(stamp), None) => {
-                event_time.micros + time::zone(event_time.micros, stamp.micros)
+                event_time.micros + time::zone_at_receipt(event_time.micros, stamp.micros)
             }
             // The one names its zone, the other is next to it.
             (false, None, Some(received)) if received.zoned => {
-                event_time.micros + time::zone(event_time.micros, received.micros)
+                event_time.micros + time::zone_at_receipt(event_time.micros, received.micros)
             }
             (false, None, _) => event_time.micros,
         };
@@ -449,9 +446,14 @@ fn flat_time(
     }
     if let Some(generated) = first(&GENERATED) {
         return Some(match (generated.zoned, stamp) {
-            (false, Some(stamp)) => generated.micros + time::zone(generated.micros, stamp.micros),
+            (false, Some(stamp)) => {
+                generated.micros + time::zone_at_receipt(generated.micros, stamp.micros)
+            }
             _ => generated.micros,
         });
+    }
+    if let Some(own) = time_of_any_spelling(flat, prefix, &OWN_TIMES) {
+        return Some(own);
     }
     // Date and clock in fields of their own.
     for [date, clock] in [["Date", "Time"], ["date", "time"]] {
@@ -470,48 +472,64 @@ fn flat_time(
         .or_else(|| others().map(|written| written.micros).next())
         .map(|seen| before(seen, record))
         .or(utc)
-        .or_else(|| time_of_any_spelling(flat, prefix))
+        .or_else(|| time_of_any_spelling(flat, prefix, &ANY_TIMES))
 }
 
-/// The time under a name that is one of the known ones but for how it is spelled, or for what a database wraps around it
-/// (`{"$date": …}`); the most telling name counts.
-fn time_of_any_spelling(flat: &Flat, prefix: &str) -> Option<i64> {
-    /// Without marks and in small letters; the most telling first.
-    const NAMES: [&str; 22] = [
-        "timecreated",
-        "timecreatedutc",
-        "utctimecreated",
-        "systemtime",
-        "eventtime",
-        "eventtimeutc",
-        "eventtimestamp",
-        "timegenerated",
-        "generatedtime",
-        "timewritten",
-        "eventcreated",
-        "eventdate",
-        "utctime",
-        "timestamp",
-        "datetime",
-        "time",
-        "logtime",
-        "created",
-        "createdtime",
-        "creationtime",
-        "creationdate",
-        "date",
-    ];
+/// Names that say that it is the time of the event, without marks and in small letters; the most telling first.
+const OWN_TIMES: [&str; 18] = [
+    "timecreated",
+    "timecreatedsystemtime",
+    "timecreatedutc",
+    "utctimecreated",
+    "systemtime",
+    "eventtime",
+    "eventtimeutc",
+    "eventtimestamp",
+    "timegenerated",
+    "timegeneratedutc",
+    "timegeneratedlocaltime",
+    "generatedtime",
+    "timewritten",
+    "eventcreated",
+    "eventcreatedtime",
+    "eventdate",
+    "dateandtime",
+    "logged",
+];
+
+/// The same of names that leave open whose time it is.
+const ANY_TIMES: [&str; 11] = [
+    "utctime",
+    "timestamp",
+    "datetime",
+    "time",
+    "ts",
+    "logtime",
+    "created",
+    "createdtime",
+    "creationtime",
+    "creationdate",
+    "date",
+];
+
+/// The time under a name that is one of these but for how it is spelled, for where in a tree of the event it stands, or for what
+/// a database wraps around it (`{"$date": …}`); the first of the names counts.
+fn time_of_any_spelling(flat: &Flat, prefix: &str, names: &[&str]) -> Option<i64> {
     flat.iter()
         .filter_map(|(path, value, _)| {
             let path = path.strip_prefix(prefix)?;
             let path = path.strip_suffix(".$numberLong").unwrap_or(path);
             let path = path.strip_suffix(".$date").unwrap_or(path);
-            let name: String = path
-                .chars()
+            // The branches of the event, and marks of attributes, tell nothing.
+            let letters = path
+                .split('.')
+                .filter(|part| !matches!(*part, "Event" | "System" | "winlog" | "#attributes"))
+                .flat_map(str::chars)
                 .filter(|c| c.is_alphanumeric())
-                .flat_map(char::to_lowercase)
-                .collect();
-            let rank = NAMES.iter().position(|known| *known == name)?;
+                .flat_map(char::to_lowercase);
+            let rank = names
+                .iter()
+                .position(|known| letters.clone().eq(known.chars()))?;
             Some((rank, time::parse(value)?.micros))
         })
         .min()

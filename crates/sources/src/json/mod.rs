@@ -14,7 +14,8 @@
 //!   `UtcTime` counts (but for network events), and the other records are moved by what the last such pair of the same host shows.
 //! - `TimeGenerated` (Azure, WMI, Fluent Bit) and the like say when the event was written; where they name no zone, it is
 //!   told by the time of receipt, as above. Of names that say nothing of that (`timestamp`, `time`) the earliest counts.
-//! - Where there is none of these names, the same written otherwise (`event_time`, `TimeCreatedUtc`, `created`) tells it.
+//! - The same names written otherwise (`event_time`, `TimeCreatedUtc`, `System.TimeCreated.SystemTime`) tell it too, and where there is
+//!   none of them, `created`, `ts` and the like. A record that has no time has that of what is wrapped around it.
 //! - Zeek: `ts`. Splunk: the time in the raw event, else `_time`. Plaso: `timestamp`, microseconds.
 
 mod cut;
@@ -326,9 +327,32 @@ impl JsonReader {
                 return Ok(SourceKind::Json);
             }
         }
+        if let Shape::Flat(prefix)
+        | Shape::Winlogbeat(prefix)
+        | Shape::EventTree(prefix)
+        | Shape::Wazuh(prefix) = shape
+            && !matches!(prefix, "" | "Event.")
+        {
+            self.dated_by_wrapper(&mut sink.record);
+        }
         fill_from_message(&mut sink.record);
         sink.emit();
         Ok(SourceKind::Json)
+    }
+
+    /// Takes what a record itself does not say, its time and its machine, from what is wrapped around it.
+    fn dated_by_wrapper(&self, record: &mut Record) {
+        let of = |names: &[&str]| names.iter().find_map(|name| self.flat.below("", name));
+        if record.time.is_none() {
+            record.time = of(&["time", "_time", "@timestamp", "timestamp", "ts", "date"])
+                .and_then(time::parse)
+                .map(|written| written.micros);
+        }
+        if record.host.is_empty() {
+            record.host = of(&["host", "host.name", "hostname"])
+                .unwrap_or_default()
+                .to_owned();
+        }
     }
 
     /// An event as text inside a JSON record.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::flat::Flat;
-use super::values::{before, braced, capital, count, number, put};
+use super::values::{before, braced, capital, count, is_sysmon, number, put};
 use crate::positions::name_values;
 use crate::record::Record;
 use crate::time;
@@ -126,6 +126,7 @@ pub(super) fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
             "user.identifier" => record.envelope("UserID", value),
             "time_created" => time_created = time::parse(value),
             "event.code" => code = number(value),
+            "log.level" | "level" => record.envelope("Level", level_number(value)),
             "@timestamp" | "event.created" | "timestamp" => {
                 let time = time::parse(value).map(|written| written.micros);
                 seen = seen.into_iter().chain(time).min();
@@ -147,7 +148,11 @@ pub(super) fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
     record.event_id = id.or(code).unwrap_or(0);
     record.time = time_created
         .map(|written| written.micros)
-        .or_else(|| seen.map(|seen| before(seen, record)));
+        .or_else(|| seen.map(|seen| before(seen, record)))
+        .or_else(|| {
+            let utc = record.get("UtcTime").filter(|_| is_sysmon(record));
+            utc.and_then(time::parse).map(|written| written.micros)
+        });
     if record.host.is_empty() {
         record.host = other_host.to_owned();
     }
@@ -157,6 +162,21 @@ pub(super) fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
     let provider = std::mem::take(&mut record.provider);
     record.envelope("Provider", &provider);
     record.provider = provider;
+}
+
+/// The level of an event by the word that Windows shows for it.
+fn level_number(word: &str) -> &str {
+    const LEVELS: [(&str, &str); 5] = [
+        ("critical", "1"),
+        ("error", "2"),
+        ("warning", "3"),
+        ("information", "4"),
+        ("verbose", "5"),
+    ];
+    LEVELS
+        .iter()
+        .find(|(known, _)| word.eq_ignore_ascii_case(known))
+        .map_or(word, |(_, number)| number)
 }
 
 /// EvtxECmd's fields around the event's data; the data is JSON in the returned text. The fields of its maps

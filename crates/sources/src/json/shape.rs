@@ -34,14 +34,18 @@ pub(super) enum Shape {
 
 /// Wrappers around the actual record: Splunk export, Elasticsearch export, and shippers.
 ///
-/// Splunk wraps records in `result`, Elasticsearch in `_source` or `fields`, its HTTP collector in `event`, Chainsaw in `document`.
-pub(super) const PREFIXES: &[&str] = &[
-    "",
-    "result.",
-    "_source.",
-    "fields.",
-    "event.",
-    "document.data.",
+/// Splunk wraps records in `result`, Elasticsearch in `_source` or `fields`, its HTTP collector in `event`, Chainsaw in `document`,
+/// shippers in `message`, `log` or `record`. With each stands where a tree of the event would be.
+pub(super) const PREFIXES: &[(&str, &str)] = &[
+    ("", "Event."),
+    ("result.", "result.Event."),
+    ("_source.", "_source.Event."),
+    ("fields.", "fields.Event."),
+    ("event.", "event.Event."),
+    ("document.data.", "document.data.Event."),
+    ("message.", "message.Event."),
+    ("log.", "log.Event."),
+    ("record.", "record.Event."),
 ];
 
 /// `zeek_names`: the Zeek log types in the file name.
@@ -63,7 +67,7 @@ pub(super) fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
     if id && channel && !raw {
         return Shape::Flat("");
     }
-    for prefix in PREFIXES {
+    for (prefix, tree) in PREFIXES {
         let has = |name: &str| {
             flat.iter()
                 .any(|(path, _, _)| path.strip_prefix(prefix) == Some(name))
@@ -78,14 +82,7 @@ pub(super) fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
             continue;
         }
         if under("Event.System.EventID") {
-            return Shape::EventTree(match *prefix {
-                "" => "Event.",
-                "result." => "result.Event.",
-                "_source." => "_source.Event.",
-                "fields." => "fields.Event.",
-                "document.data." => "document.data.Event.",
-                _ => "event.Event.",
-            });
+            return Shape::EventTree(tree);
         }
         if under("System.EventID") {
             return Shape::EventTree(prefix);
@@ -142,16 +139,18 @@ pub(super) fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
     }
     let cim = PREFIXES
         .iter()
+        .map(|(prefix, _)| prefix)
         .find(|prefix| flat.below(prefix, "sourcetype").is_some());
     if let Some(prefix) = cim {
         return Shape::Cim(prefix);
     }
-    let named = |prefix: &&&str| {
+    let named = |prefix: &&str| {
         IDS.iter()
             .any(|id| *id != "Id" && flat.below(prefix, id).and_then(number).is_some())
     };
     PREFIXES
         .iter()
+        .map(|(prefix, _)| *prefix)
         .find(named)
         .map_or(Shape::Unknown, |prefix| Shape::Flat(prefix))
 }

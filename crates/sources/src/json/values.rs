@@ -68,12 +68,16 @@ pub(super) fn capital(name: &str) -> String {
         .unwrap_or_default()
 }
 
+/// Whether Sysmon wrote the event, which puts its time into the data too.
+pub(super) fn is_sysmon(record: &Record) -> bool {
+    record.channel.to_ascii_lowercase().contains("sysmon")
+}
+
 /// The time of an event for which only `seen` is known, when an intermediary received it: Sysmon records the time in
 /// the event itself. (For connections and DNS queries it records it late, and sometimes hours off.)
 pub(super) fn before(seen: i64, record: &Record) -> i64 {
     const LATE: i64 = 120_000_000;
-    let sysmon = record.channel.to_ascii_lowercase().contains("sysmon")
-        && !matches!(record.event_id, 3 | 22);
+    let sysmon = is_sysmon(record) && !matches!(record.event_id, 3 | 22);
     match record.get("UtcTime").and_then(time::parse) {
         Some(utc) if sysmon && seen - utc.micros > LATE => utc.micros,
         _ => seen,
