@@ -510,6 +510,8 @@ fn fields_have_the_names_that_searches_use() {
         event("Security", 4688, 9, r#""NewProcessName":"C:\\a.exe","TokenElevationType":"%%1937""#),
         event("Security", 4778, 10, r#""AccountName":"ann","ClientName":"\\\\WS2","ClientAddress":"LOCAL""#),
         event("Application", 0, 11, r#""Data":"started""#),
+        event("Security", 4740, 12, r#""TargetUserName":"eva","TargetDomainName":"\\\\WS4""#),
+        event("Security", 4624, 13, r#""TargetUserName":"eva@pier.example","LogonType":"2""#),
     ]
     .join("\n");
     let http = "#separator \\x09\n#path\thttp\n#fields\tts\tuid\tid.orig_h\tid.resp_h\tmethod\thost\turi\n#types\ttime\tstring\taddr\taddr\tstring\tstring\tstring\n1709553600.5\tC1\t10.0.0.7\t203.0.113.9\tGET\tshop.example\t/a?b=1\n";
@@ -528,6 +530,8 @@ fn fields_have_the_names_that_searches_use() {
             "EventCode IN (4624, 4776) | stats count by src",
             r#"{"src":"WS2","count":"2"}"#,
         ),
+        ("EventCode=4740 | table src", r#"{"src":"WS4"}"#),
+        ("user=eva | stats count", r#"{"count":"2"}"#),
         (
             "EventCode IN (4776, 4625, 4648, 4769) | stats count by user",
             r#"{"user":"ann","count":"4"}"#,
@@ -564,6 +568,39 @@ fn fields_have_the_names_that_searches_use() {
             ],
         );
         assert_eq!(output.said(0).trim(), expected, "{search}");
+    }
+}
+
+#[test]
+fn a_search_says_which_times_it_could_not_read() {
+    let event = |time: &str| {
+        format!(
+            r#"{{"EventID":4624,"Channel":"Security","Computer":"S","TimeCreated":{time},"TargetUserName":"ann"}}"#
+        )
+    };
+    let files = directory(&[
+        ("null.jsonl", event("null").as_bytes()),
+        ("words.jsonl", event(r#""the day before""#).as_bytes()),
+        // As Kibana writes it.
+        (
+            "kibana.jsonl",
+            event(r#""Mar 1, 2026 @ 10:00:00.000""#).as_bytes(),
+        ),
+    ]);
+    for (file, time, is_told) in [
+        ("null.jsonl", 0, true),
+        ("words.jsonl", 0, true),
+        ("kibana.jsonl", 1_772_359_200, false),
+    ] {
+        let search = "* | table _time";
+        let ran = crabwalk(&files, &["search", search, file, "--format", "csv"]);
+        assert_eq!(ran.out, format!("_time\n{time}\n"), "{file}");
+        assert_eq!(
+            ran.err.contains("1 of 1 records have no time"),
+            is_told,
+            "{file}: {}",
+            ran.err
+        );
     }
 }
 
