@@ -152,7 +152,7 @@ pub(super) fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
         .iter()
         .map(|(prefix, _)| *prefix)
         .find(named)
-        .map_or(Shape::Unknown, |prefix| Shape::Flat(prefix))
+        .map_or(Shape::Unknown, Shape::Flat)
 }
 
 /// The event as text, in a Splunk export (`_raw`), in data for its HTTP collector (`event`), or in a line wrapped by a
