@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crabwalk_events::EventType;
 use crabwalk_sources::collect::{OWN_DATA, number_in_log};
+use crabwalk_vocabulary::Family;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
@@ -39,6 +40,14 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
         prepare: |_| {
             Ok(Prepared::rows(DataType::Utf8, |args| {
                 Answer::text(args.text(0).map(|time| crate::functions::time::iso(&time)))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_syslog_time",
+        prepare: |_| {
+            Ok(Prepared::rows(DataType::Utf8, |args| {
+                Answer::text(args.number(0).and_then(syslog_time))
             }))
         },
     },
@@ -122,7 +131,80 @@ pub(crate) const SYSTEM_FIELDS: [&str; 14] = [
     "Qualifiers",
 ];
 
-/// The event as text: Windows' XML for Windows events, `name="value"` pairs for others.
+/// What the reader of syslog takes out of a line's message.
+const TAKEN_FROM_MESSAGE: [&str; 8] = [
+    "action",
+    "auth_method",
+    "user",
+    "src_ip",
+    "src_port",
+    "fingerprint",
+    "src_user",
+    "command",
+];
+
+/// How a field stands in the text of a line of syslog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InLine {
+    /// As itself, in the head or as the message.
+    Plain,
+    /// Not at all: the message has it.
+    InMessage,
+    /// Behind the message, with its name: what journald knows beside it.
+    Named,
+}
+
+/// How a field stands in the text of a line of syslog.
+pub(crate) fn in_line(name: &str) -> InLine {
+    match name {
+        "_time" | "host" | "process" | "pid" | "message" => InLine::Plain,
+        _ if TAKEN_FROM_MESSAGE.contains(&name) => InLine::InMessage,
+        _ => InLine::Named,
+    }
+}
+
+fn syslog_time(time: f64) -> Option<String> {
+    crate::functions::time::strftime(time, "%b %e %H:%M:%S")
+}
+
+/// A time in the format of lines of syslog.
+pub(crate) fn syslog_time_text(time: Expr) -> Typed {
+    call("spl_syslog_time", DataType::Utf8, vec![time])
+}
+
+/// A line of syslog: `Mar  4 10:00:00 host sshd[7]: message`.
+fn line(names: &[String], args: &Args<'_>) -> String {
+    let of = |wanted: &str| {
+        let at = names.iter().position(|name| name == wanted);
+        at.and_then(|at| args.text(at + 1)).unwrap_or_default()
+    };
+    let time = names.iter().position(|name| name == "_time");
+    let time = time
+        .and_then(|at| args.number(at + 1))
+        .and_then(syslog_time);
+    let (process, pid) = (of("process"), of("pid"));
+    let tag = match (process.as_ref(), pid.as_ref()) {
+        ("", _) => String::new(),
+        (process, "") => format!("{process}:"),
+        (process, pid) => format!("{process}[{pid}]:"),
+    };
+    let (host, message) = (of("host"), of("message"));
+    let time = time.unwrap_or_default();
+    let mut parts = vec![time.as_str(), host.as_ref(), tag.as_str(), message.as_ref()];
+    parts.retain(|part| !part.is_empty());
+    let mut text = parts.join(" ");
+    for (at, name) in names.iter().enumerate() {
+        if in_line(name) == InLine::Named {
+            for value in args.values(at + 1) {
+                let name = name.strip_prefix(OWN_DATA).unwrap_or(name);
+                let _ = write!(text, " {name}=\"{}\"", value.replace('"', "\\\""));
+            }
+        }
+    }
+    text
+}
+
+/// The event as text: Windows' XML for Windows events, lines of syslog, `name="value"` pairs for others.
 pub(crate) fn raw(event_type: &EventType, columns: Vec<(String, Expr)>) -> Typed {
     let (names, exprs): (Vec<String>, Vec<Expr>) = columns.into_iter().unzip();
     let mut args = vec![fixed(&(&event_type.channel, event_type.event_id, names))];
@@ -131,6 +213,9 @@ pub(crate) fn raw(event_type: &EventType, columns: Vec<(String, Expr)>) -> Typed
 }
 
 fn written(event_type: &EventType, names: &[String], args: &Args<'_>) -> String {
+    if matches!(event_type.family(), Family::Syslog(_)) {
+        return line(names, args);
+    }
     let fields = names
         .iter()
         .enumerate()

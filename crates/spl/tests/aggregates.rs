@@ -204,10 +204,9 @@ fn expected(rows: &[&Row]) -> Vec<Vec<String>> {
     let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
     let some = |value: f64| (count > 0.0).then(|| shown(value));
     let percentile = |percent: f64| {
-        let at = percent / 100.0 * (count - 1.0);
-        let low = *numbers.get(at.floor() as usize)?;
-        let high = *numbers.get(at.ceil() as usize)?;
-        Some(shown(low + (high - low) * at.fract()))
+        let at = (percent * count / 100.0).floor() as usize;
+        let at = at.min(numbers.len().checked_sub(1)?);
+        numbers.get(at).map(|number| shown(*number))
     };
     let mut listed = all.clone();
     listed.sort_by(|a, b| b.0.total_cmp(&a.0));

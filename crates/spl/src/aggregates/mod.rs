@@ -68,6 +68,10 @@ pub(crate) enum Kind {
     Range,
     /// The given percentile of the numbers, in thousandths of a percent.
     Percentile(u32),
+    /// Change per second from the earliest number to the latest.
+    Rate,
+    /// How far the number of distinct values may be off.
+    DistinctError,
     /// Number of rows in each of several equal time intervals.
     Sparkline,
     /// References of events.
@@ -76,7 +80,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All kinds. An argument selects the percentile.
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::Values,
         Self::DistinctCount,
         Self::Count,
@@ -95,6 +99,8 @@ impl Kind {
         Self::Variance,
         Self::Range,
         Self::Percentile(0),
+        Self::Rate,
+        Self::DistinctError,
         Self::Sparkline,
         Self::Refs,
     ];
@@ -120,6 +126,8 @@ impl Kind {
             Self::Variance => "spl_variance",
             Self::Range => "spl_range",
             Self::Percentile(_) => "spl_percentile",
+            Self::Rate => "spl_rate",
+            Self::DistinctError => "spl_distinct_error",
             Self::Sparkline => "spl_sparkline",
             Self::Refs => "spl_refs",
         }
@@ -189,7 +197,7 @@ pub(crate) fn functions() -> impl Iterator<Item = Arc<AggregateUDF>> {
     ALL.iter().cloned()
 }
 
-/// Calls an aggregation. [`Kind::List`], [`Kind::Latest`] and [`Kind::Earliest`] take the value and its time,
+/// Calls an aggregation. [`Kind::List`], [`Kind::Latest`], [`Kind::Earliest`] and [`Kind::Rate`] take the value and its time,
 /// [`Kind::Sparkline`] the time of the row, of the first row and of the last. `number` says whether the value has a
 /// number type.
 pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, DataType) {
@@ -696,6 +704,9 @@ impl Accumulator for Bag {
                     .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)));
                 return Ok(answer(best.map(|(value, _)| value), self.number_result));
             }
+            Kind::Rate => return Ok(ScalarValue::Float64(rate(&self.values))),
+            // They are counted exactly.
+            Kind::DistinctError => return Ok(ScalarValue::Float64(Some(0.0))),
             _ => {}
         }
         let mut numbers = self.numbers();
@@ -725,9 +736,7 @@ impl Accumulator for Bag {
                 .last()
                 .zip(numbers.first())
                 .map_or(0.0, |(last, first)| last - first),
-            Kind::Percentile(thousandths) => {
-                percentile(&numbers, f64::from(thousandths) / 100_000.0)
-            }
+            Kind::Percentile(thousandths) => percentile(&numbers, thousandths),
             _ => {
                 return Err(DataFusionError::Internal(format!(
                     "{:?} is not an aggregation of numbers",
@@ -753,25 +762,33 @@ impl Accumulator for Bag {
     }
 }
 
-/// Interpolated percentile of sorted numbers.
+/// Percentile of sorted numbers by the nearest rank, which Splunk takes: always one of them, and of two in the middle the
+/// higher.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "an index within the numbers"
 )]
-fn percentile(sorted: &[f64], part: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else {
-        return f64::NAN;
+fn percentile(sorted: &[f64], thousandths: u32) -> f64 {
+    // Whole numbers, so that 90 % of ten is nine.
+    let rank = u64::from(thousandths) * sorted.len() as u64 / 100_000;
+    let at = (rank as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied().unwrap_or(f64::NAN)
+}
+
+/// The change per second between the first and the last of values with times.
+fn rate(values: &[(f64, Box<str>)]) -> Option<f64> {
+    let numbers = || {
+        values
+            .iter()
+            .filter_map(|(time, value)| Some((*time, number_of(value)?)))
     };
-    let at = part.clamp(0.0, 1.0) * last as f64;
-    let (low, high) = (at.floor() as usize, at.ceil() as usize);
-    match (sorted.get(low), sorted.get(high)) {
-        (Some(low_value), Some(high_value)) => {
-            low_value + (high_value - low_value) * (at - low as f64)
-        }
-        _ => f64::NAN,
-    }
+    // Among those of one time the smaller, so that the order of reading does not matter.
+    let first = numbers().min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)))?;
+    let last = numbers().max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)))?;
+    let seconds = last.0 - first.0;
+    (seconds > 0.0).then(|| (last.1 - first.1) / seconds)
 }
 
 /// References of events: the smallest thousand.
@@ -947,12 +964,19 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_interpolate() {
-        let numbers = [1.0, 2.0, 3.0, 4.0];
-        for (part, expected) in [(0.0, 1.0), (0.5, 2.5), (1.0, 4.0), (0.25, 1.75)] {
+    fn percentiles_are_the_nearest_rank() {
+        let numbers: Vec<f64> = (1..=10).map(f64::from).collect();
+        for (thousandths, expected) in [
+            (0, 1.0),
+            (50_000, 6.0),
+            (90_000, 10.0),
+            (25_000, 3.0),
+            (99_999, 10.0),
+            (100_000, 10.0),
+        ] {
             assert!(
-                (percentile(&numbers, part) - expected).abs() < 1e-12,
-                "{part}"
+                (percentile(&numbers, thousandths) - expected).abs() < 1e-12,
+                "{thousandths}"
             );
         }
     }

@@ -59,6 +59,14 @@ const AGGREGATIONS: &[Aggregation] = &[
         calculates: false,
     },
     Aggregation {
+        names: &["estdc_error"],
+        syntax: "estdc_error(<field>)",
+        meaning: "How far `estdc` may be off: 0, since it counts exactly.",
+        example: "estdc_error(dest)",
+        how: How::Kind(Kind::DistinctError),
+        calculates: false,
+    },
+    Aggregation {
         names: &["values"],
         syntax: "values(<field>)",
         meaning: "The distinct values in lexicographic order.",
@@ -125,7 +133,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["median"],
         syntax: "median(<field>)",
-        meaning: "The median of the numbers.",
+        meaning: "The median of the numbers; of two in the middle the higher.",
         example: "median(bytes)",
         how: How::Kind(Kind::Percentile(50_000)),
         calculates: true,
@@ -133,7 +141,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["perc<n>", "p<n>", "exactperc<n>", "upperperc<n>"],
         syntax: "perc<n>(<field>)",
-        meaning: "The n-th percentile of the numbers, interpolated. All forms are exact.",
+        meaning: "The n-th percentile of the numbers, by the nearest rank. All forms are exact.",
         example: "perc95(bytes)",
         how: How::Percentile,
         calculates: true,
@@ -209,6 +217,15 @@ const AGGREGATIONS: &[Aggregation] = &[
         example: "earliest_time(user)",
         how: How::TimeOf(expr_fn::min),
         calculates: false,
+    },
+    Aggregation {
+        names: &["rate"],
+        syntax: "rate(<field>)",
+        meaning: "The change per second of a number that only grows, such as a counter: from the earliest to the latest, \
+                  divided by the seconds between them.",
+        example: "rate(bytes)",
+        how: How::Timed(Kind::Rate),
+        calculates: true,
     },
     Aggregation {
         names: &["sparkline"],

@@ -16,7 +16,7 @@ use super::bin::{Bin, number_of_bins, time_bin};
 use crate::aggregates::{find, is_count};
 use crate::expr::{Fields, Typed, plan_expr};
 use crate::ops::bins;
-use crate::plan::pivot::Pivot;
+use crate::plan::pivot::{Choice, Picked, Pivot, Score};
 use crate::plan::subsearch::TimeRange;
 use crate::plan::{
     Order, Plan, Planner, Result, Rows, as_value, at, cast_to, coalesce, column, diagnostic,
@@ -36,8 +36,9 @@ use crate::value::number_of;
 pub(super) static COMMAND: Whole = typed::<Chart>(Usage {
     name: "chart",
     also: &[],
-    syntax: "chart [<options>] <aggregation> | eval(<expression of aggregations>) [as <name>] … [over <field>] [by <field> [<field>]]",
-    meaning: "Aggregates by one field, or by two; values of the second become columns.",
+    syntax: "chart [<options>] <aggregation> | eval(<expression of aggregations>) [as <name>] … [over <field>] [by <field> [<field>]] [where <series>]",
+    meaning: "Aggregates by one field, or by two; values of the second become columns. `where` chooses among these by the `sum`, `avg`, \
+              `min` or `max` of their cells (`count`: the sum of counts): `where sum in top5`, `where max notin bottom3`, `where avg > 10`.",
     options: OPTIONS,
 });
 
@@ -49,7 +50,7 @@ pub(super) const OPTIONS: &[OptionUsage] = &[
     ),
     obeyed(
         "limit",
-        "Maximum number of series: `5`, `top5`, `bottom5`; default 10, 0 for all.",
+        "Maximum number of series: `5`, `top5`, `bottom5`; default 10, 0 for all. Has no meaning with `where`.",
     ),
     flag(
         "useother",
@@ -74,7 +75,10 @@ pub(super) const OPTIONS: &[OptionUsage] = &[
         "format",
         "Pattern for column names, from `$AGG$` and `$VAL$`.",
     ),
-    refused("agg", "write the aggregation before `by`"),
+    obeyed(
+        "agg",
+        "What of a series `limit=` goes by: `sum` (default), `avg`, `min` or `max` of its cells.",
+    ),
     only(
         "partial",
         "true",
@@ -120,6 +124,119 @@ pub struct Chart {
     pub computed: Vec<Computed>,
     /// `timechart`: the field of the series. `chart`: that of the rows, then that of the series.
     pub by: Vec<Name>,
+    /// `where`: which series are shown, as written.
+    pub series: Option<SeriesWhere>,
+}
+
+/// `where max in top5`: which series of a chart have columns of their own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesWhere {
+    /// `sum`, `avg`, `min`, `max` or `count`.
+    pub score: Name,
+    /// How scores are compared.
+    pub comparison: SeriesComparison,
+}
+
+/// How the scores of series are compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SeriesComparison {
+    /// `in top5`, `notin top5`.
+    Top {
+        /// How many.
+        count: usize,
+        /// `notin`.
+        not: bool,
+    },
+    /// `in bottom5`, `notin bottom5`.
+    Bottom {
+        /// How many.
+        count: usize,
+        /// `notin`.
+        not: bool,
+    },
+    /// `> 10`.
+    Above(f64),
+    /// `< 10`.
+    Below(f64),
+}
+
+impl fmt::Display for SeriesWhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "where {} ", self.score.text)?;
+        let word = |not: bool| if not { "notin" } else { "in" };
+        match self.comparison {
+            SeriesComparison::Top { count, not } => write!(f, "{} top{count}", word(not)),
+            SeriesComparison::Bottom { count, not } => write!(f, "{} bottom{count}", word(not)),
+            SeriesComparison::Above(number) => write!(f, "> {number}"),
+            SeriesComparison::Below(number) => write!(f, "< {number}"),
+        }
+    }
+}
+
+/// What follows `where`.
+fn series_where(cursor: &mut dyn Cursor) -> Result<SeriesWhere> {
+    while cursor
+        .ahead()
+        .starts_with(|c: char| c.is_ascii_whitespace())
+    {
+        cursor.return_to(cursor.place() + 1);
+    }
+    let (start, quoted) = (cursor.place(), cursor.ahead().starts_with(['"', '\'']));
+    let mut score = cursor.name("`sum`, `avg`, `min`, `max` or `count`")?;
+    // `max>10`, without blanks.
+    if let Some(sign) = score.text.find(['<', '>']).filter(|_| !quoted) {
+        score.text.truncate(sign);
+        cursor.return_to(start + sign);
+    }
+    score.text = score.text.to_lowercase();
+    let what = "`in top5`, `notin bottom5`, `> 10` or the like";
+    let place = cursor.place();
+    if cursor.eat(b'(') {
+        return Err(diagnostic(
+            cursor.span(place, cursor.place()),
+            "the `where` of a chart is about the cells of its series",
+        )
+        .with_help("write `where max in top5`; filter events before the chart"));
+    }
+    for (sign, above) in [(b'>', true), (b'<', false)] {
+        if cursor.eat(sign) {
+            let number = cursor.name("a number")?;
+            let Some(value) = number_of(&number.text) else {
+                return Err(diagnostic(
+                    number.span,
+                    format!("`{}` is not a number", number.text),
+                ));
+            };
+            return Ok(SeriesWhere {
+                score,
+                comparison: if above {
+                    SeriesComparison::Above(value)
+                } else {
+                    SeriesComparison::Below(value)
+                },
+            });
+        }
+    }
+    let word = cursor.name(what)?;
+    let not = match word.text.to_lowercase().as_str() {
+        "in" => false,
+        "notin" => true,
+        _ => return Err(diagnostic(word.span, format!("expected {what}"))),
+    };
+    let of = cursor.name("`top5` or `bottom5`")?;
+    let text = of.text.to_lowercase();
+    let count = |prefix: &str| text.strip_prefix(prefix)?.parse::<usize>().ok();
+    let comparison = match (count("top"), count("bottom")) {
+        (Some(count), _) => SeriesComparison::Top { count, not },
+        (_, Some(count)) => SeriesComparison::Bottom { count, not },
+        _ => {
+            return Err(diagnostic(
+                of.span,
+                format!("`{}` is neither `top5` nor `bottom5` or the like", of.text),
+            ));
+        }
+    };
+    Ok(SeriesWhere { score, comparison })
 }
 
 /// An expression of aggregations such as `eval(avg(a)/max(b)) as x`.
@@ -135,11 +252,11 @@ pub struct Computed {
 
 impl Syntax for Chart {
     fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Self> {
-        let command = usage.name;
-        let time = command == "timechart";
+        let time = usage.name == "timechart";
         let (mut options, mut span) = (Vec::new(), None);
         let (mut aggregations, mut computed) = (Vec::new(), Vec::new());
         let mut by = Vec::new();
+        let mut series = None;
         let mut split = false;
         while !cursor.ended() {
             let start = cursor.place();
@@ -153,11 +270,15 @@ impl Syntax for Chart {
             }
             let some = !aggregations.is_empty() || !computed.is_empty();
             if some && cursor.eat_keyword("where") {
-                return Err(diagnostic(
-                    cursor.span(start, cursor.place()),
-                    format!("`where` of `{command}` is not supported"),
-                )
-                .with_help("choose the series with `limit=`, such as `limit=top5`"));
+                if by.len() < if time { 1 } else { 2 } {
+                    return Err(diagnostic(
+                        cursor.span(start, cursor.place()),
+                        "`where` chooses among series, and there is no field whose values they are",
+                    )
+                    .with_help("filter the rows with the command `where` after it"));
+                }
+                series = Some(series_where(cursor)?);
+                continue;
             }
             if some && (cursor.eat_keyword("by") || !time && cursor.eat_keyword("over")) {
                 split = true;
@@ -189,6 +310,7 @@ impl Syntax for Chart {
             aggregations,
             computed,
             by,
+            series,
         })
     }
 
@@ -209,6 +331,9 @@ impl Syntax for Chart {
         if !self.by.is_empty() {
             f.write_str(" by")?;
             names(f, &self.by)?;
+        }
+        if let Some(series) = &self.series {
+            write!(f, " {series}")?;
         }
         Ok(())
     }
@@ -295,7 +420,7 @@ impl Plan for Chart {
         else {
             return Ok(rows);
         };
-        let (limit, least) = self.limit(span)?;
+        let picked = self.picked(span)?;
         let series = by.get(1).map(String::as_str);
         let mut table = Pivot {
             staged: &staged,
@@ -303,8 +428,7 @@ impl Plan for Chart {
             series,
             aggregations: outputs,
             kept: None,
-            limit,
-            least,
+            picked,
             other: on("useother", true).then(|| option("otherstr").unwrap_or("OTHER")),
             heading: option("format").map_or_else(
                 || format!("$AGG${}$VAL$", option("sep").unwrap_or(": ")),
@@ -475,6 +599,55 @@ impl Chart {
             }
         }
         Ok(rows)
+    }
+
+    /// Which series have columns of their own.
+    fn picked(&self, span: Span) -> Result<Picked> {
+        let Some(series) = &self.series else {
+            let (limit, least) = self.limit(span)?;
+            return Ok(Picked {
+                score: match self.option("agg") {
+                    None => Score::Sum,
+                    Some(agg) => self.score(agg, span)?,
+                },
+                choice: match least {
+                    true => Choice::Bottom(limit),
+                    false => Choice::Top(limit),
+                },
+            });
+        };
+        Ok(Picked {
+            score: self.score(&series.score.text, series.score.span)?,
+            choice: match series.comparison {
+                SeriesComparison::Top { count, not: false } => Choice::Top(count),
+                SeriesComparison::Top { count, not: true } => Choice::NotTop(count),
+                SeriesComparison::Bottom { count, not: false } => Choice::Bottom(count),
+                SeriesComparison::Bottom { count, not: true } => Choice::NotBottom(count),
+                SeriesComparison::Above(number) => Choice::Above(number),
+                SeriesComparison::Below(number) => Choice::Below(number),
+            },
+        })
+    }
+
+    /// What series are compared by.
+    fn score(&self, name: &str, span: Span) -> Result<Score> {
+        let counts = self.computed.is_empty()
+            && self
+                .aggregations
+                .iter()
+                .all(|aggregation| is_count(&aggregation.function));
+        match name.to_lowercase().as_str() {
+            "sum" => Ok(Score::Sum),
+            "avg" | "mean" => Ok(Score::Mean),
+            "min" => Ok(Score::Least),
+            "max" => Ok(Score::Greatest),
+            "count" | "c" if counts => Ok(Score::Sum),
+            _ => Err(diagnostic(
+                span,
+                format!("series are not compared by `{name}`"),
+            )
+            .with_help("compare `sum`, `avg`, `min` or `max` of their cells; `count` where the chart counts")),
+        }
     }
 
     /// Most series, and whether those with the least are kept.

@@ -205,7 +205,12 @@ impl Plan for Convert {
                 }
             }
         }
-        at(span, rows.set(assignments))
+        let timed = assignments.iter().any(|(name, _)| name == "_time");
+        let rows = at(span, rows.set(assignments))?;
+        if timed {
+            return at(span, rows.timed_anew());
+        }
+        Ok(rows)
     }
 }
 

@@ -121,7 +121,11 @@ impl Plan for Eval {
             let value = as_value(plan_expr(expr, &rows, &planner.context)?);
             together.push((name.text.clone(), value.expr));
         }
-        at(span, rows.set(together))
+        let rows = at(span, rows.set(together))?;
+        if self.0.iter().any(|(name, _)| name.text == "_time") {
+            return at(span, rows.timed_anew());
+        }
+        Ok(rows)
     }
 }
 

@@ -79,10 +79,15 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
     }
     let now = lit(planner.context.now);
     let mut set = vec![(ORDER.to_owned(), now.clone())];
-    if !rows.has("_time") {
+    let has_time = rows.has("_time");
+    if !has_time {
         set.push(("_time".to_owned(), now));
     }
-    at(span, rows.set(set))
+    let rows = at(span, rows.set(set))?;
+    if has_time {
+        return at(span, rows.timed_anew());
+    }
+    Ok(rows)
 }
 
 /// `count=` rows with a hidden number.

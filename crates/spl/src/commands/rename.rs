@@ -79,7 +79,11 @@ fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> R
         .into_iter()
         .map(|(now, before)| (now, before.map_or_else(null_text, |before| column(&before))))
         .collect();
-    at(span, rows.reshape(columns))
+    let rows = at(span, rows.reshape(columns))?;
+    if arguments.pairs.iter().any(|(_, to)| to.text == "_time") {
+        return at(span, rows.timed_anew());
+    }
+    Ok(rows)
 }
 
 /// Renames the column at an index; another column of that name is removed.

@@ -63,6 +63,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
             })
             .collect(),
         computed: Vec::new(),
+        series: None,
         by: vec![single(row.clone())?, single(column.clone())?],
     };
     chart.plan(planner, rows, span)

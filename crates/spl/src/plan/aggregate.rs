@@ -205,15 +205,15 @@ impl Planner<'_> {
         aggregations: &[Aggregation],
         span: Span,
     ) -> Result<(Rows, When)> {
-        let time = [ORDER, "_time"]
+        let time = rows.clock();
+        let order = [ORDER, "_time"]
             .into_iter()
             .find(|name| rows.has(name))
             .map(column);
         let follows = aggregations
             .iter()
             .any(|aggregation| follows_rows(&aggregation.function));
-        if !follows || matches!(rows.order, Order::Newest) && time.is_some() {
-            let order = time.clone();
+        if !follows || matches!(rows.order, Order::Newest) && order.is_some() {
             return Ok((rows, When { time, order }));
         }
         let (rows, place) = self.placed(rows, span)?;
@@ -230,12 +230,8 @@ impl When {
 
     /// For rows that have a column of their places.
     pub fn placed(rows: &Rows, place: &str) -> Self {
-        let time = [ORDER, "_time"]
-            .into_iter()
-            .find(|name| rows.has(name))
-            .map(column);
         Self {
-            time,
+            time: rows.clock(),
             order: Self::from_place(place),
         }
     }

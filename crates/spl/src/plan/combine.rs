@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, SortExpr, lit};
 
 use super::running::{PLACE, numbered};
-use super::{ORDER, Order, Planner, Result, Rows, at, cast_to, column, common_type};
+use super::{CLOCK, ORDER, Order, Planner, Result, Rows, at, cast_to, column, common_type};
 use crate::HIDDEN;
 use crate::expr::Fields;
 use crate::ops::apart;
@@ -46,8 +46,10 @@ impl Planner<'_> {
             };
             types.push((name, data_type));
         }
-        if first.has(ORDER) || second.has(ORDER) {
-            types.push((ORDER.to_owned(), DataType::Float64));
+        for time in [ORDER, CLOCK] {
+            if first.has(time) || second.has(time) {
+                types.push((time.to_owned(), DataType::Float64));
+            }
         }
         if first.has(REF) || second.has(REF) {
             let single = |rows: &Rows| {

@@ -36,7 +36,7 @@ use crate::expr::plan_expr;
 use crate::functions::terms::Term;
 use crate::knowledge::Knowledge;
 use crate::ops::{apart, call, fixed};
-use crate::raw::SYSTEM_FIELDS;
+use crate::raw::{InLine, SYSTEM_FIELDS, in_line};
 use crate::suggest::did_you_mean;
 use crate::syntax::ast::{self, SearchExpr, Span};
 use crate::syntax::walk::visit_fields;
@@ -547,26 +547,33 @@ impl Scope for TypeView<'_, '_> {
             }
             found = in_any(self.record_number(), term);
         }
+        let is_line = matches!(self.info.event_type.family(), Family::Syslog(_));
         for field in self.table.schema.fields() {
             let name = field.name().as_str();
             if name == "_time" {
-                let time = crate::raw::time_text(column(name));
+                let time = match is_line {
+                    true => crate::raw::syslog_time_text(column(name)),
+                    false => crate::raw::time_text(column(name)),
+                };
                 found = found.or(has_word(time, term));
             }
-            if is_made(name) {
+            if is_made(name) || is_line && in_line(name) == InLine::InMessage {
                 continue;
             }
+            let is_named = !is_line || in_line(name) == InLine::Named;
             let Some(typed) = self.physical(name) else {
                 continue;
             };
             // The text names each field that has a value.
             let written = name.strip_prefix(OWN_DATA).unwrap_or(name);
-            found = found.or(match (name, term.is_in(written)) {
+            found = found.or(match (name, is_named && term.is_in(written)) {
                 ("host" | "_raw", _) | (_, false) => has_word(typed, term),
                 _ => Folded::Open(typed.expr.is_not_null()),
             });
         }
-        if term.spans_fields
+        // The head of a line is made of several.
+        let spans_line = is_line && term.value.text.contains([' ', ':', '[', ']']);
+        if (term.spans_fields || spans_line)
             && let Some(raw) = self.field("_raw")
         {
             found = found.or(has_word(raw, term));

@@ -51,6 +51,10 @@ pub(crate) use wildcards::renamed_text;
 /// Hidden copy of the event's time.
 pub(crate) const ORDER: &str = hidden!("time");
 
+/// Hidden time of a row where a command gave `_time` another meaning than that of the event. Statistics go by it; the order of
+/// results does not.
+pub(crate) const CLOCK: &str = hidden!("clock");
+
 /// Whether a column is for the engine and not for the user.
 pub(crate) fn is_hidden(name: &str) -> bool {
     name.starts_with(HIDDEN)
@@ -155,6 +159,25 @@ impl Rows {
             }
         }
         self.reshape(exprs)
+    }
+
+    /// Takes `_time`, to which a command has just given values of its own, for the time of the rows.
+    pub fn timed_anew(self) -> Result<Self, DataFusionError> {
+        let Some(time) = self.field("_time") else {
+            return Ok(self);
+        };
+        let time = cast_to(time, &datafusion::arrow::datatypes::DataType::Float64);
+        self.set(vec![(CLOCK.to_owned(), time)])
+    }
+
+    /// What says when a row was.
+    pub fn clock(&self) -> Option<Expr> {
+        let own = [ORDER, "_time"].into_iter().find(|name| self.has(name));
+        match (self.has(CLOCK), own) {
+            (true, Some(own)) => Some(coalesce(vec![column(CLOCK), column(own)])),
+            (true, None) => Some(column(CLOCK)),
+            (false, own) => own.map(column),
+        }
     }
 
     /// Gives a column, if it is there, another name; one that has that name goes.

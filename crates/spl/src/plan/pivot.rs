@@ -20,6 +20,80 @@ use crate::value::{format_number, number_of};
 /// More buckets of time than these are not made.
 const MOST_BUCKETS: usize = 50_000;
 
+/// What is made of the cells of a series to choose among series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Score {
+    Sum,
+    Mean,
+    Least,
+    Greatest,
+}
+
+/// Which series are chosen by their scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Choice {
+    /// So many with the greatest; 0 for all.
+    Top(usize),
+    /// So many with the least; 0 for all.
+    Bottom(usize),
+    NotTop(usize),
+    NotBottom(usize),
+    Above(f64),
+    Below(f64),
+}
+
+/// Which series have columns of their own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Picked {
+    pub score: Score,
+    pub choice: Choice,
+}
+
+impl Picked {
+    /// The names of those that are chosen, sorted, of series with their cells.
+    fn of(self, series: BTreeMap<String, Vec<f64>>) -> Vec<String> {
+        let mut ranked: Vec<(String, f64)> = series
+            .into_iter()
+            .map(|(name, cells)| (name, self.score.of(&cells)))
+            .collect();
+        let least_first = matches!(self.choice, Choice::Bottom(_) | Choice::NotBottom(_));
+        ranked.sort_by(|a, b| {
+            let by_score = if least_first {
+                a.1.total_cmp(&b.1)
+            } else {
+                b.1.total_cmp(&a.1)
+            };
+            by_score.then_with(|| a.0.cmp(&b.0))
+        });
+        match self.choice {
+            Choice::Top(0) | Choice::Bottom(0) => {}
+            Choice::Top(most) | Choice::Bottom(most) => ranked.truncate(most),
+            Choice::NotTop(first) | Choice::NotBottom(first) => {
+                ranked.drain(..first.min(ranked.len()));
+            }
+            Choice::Above(least) => ranked.retain(|(_, score)| *score > least),
+            Choice::Below(most) => ranked.retain(|(_, score)| *score < most),
+        }
+        let mut names: Vec<String> = ranked.into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Score {
+    #[expect(clippy::cast_precision_loss, reason = "a number of cells")]
+    fn of(self, cells: &[f64]) -> f64 {
+        let numbers = cells.iter().copied();
+        match self {
+            Self::Sum => numbers.sum(),
+            Self::Mean if cells.is_empty() => 0.0,
+            Self::Mean => numbers.sum::<f64>() / cells.len() as f64,
+            Self::Least => numbers.reduce(f64::min).unwrap_or(0.0),
+            Self::Greatest => numbers.reduce(f64::max).unwrap_or(0.0),
+        }
+    }
+}
+
 /// Groups that become a table.
 pub(crate) struct Pivot<'a> {
     /// The groups.
@@ -32,10 +106,8 @@ pub(crate) struct Pivot<'a> {
     pub aggregations: &'a [Aggregation],
     /// The series with columns of their own, if they are known.
     pub kept: Option<Vec<String>>,
-    /// Otherwise, most series with columns of their own; 0 for all.
-    pub limit: usize,
-    /// The series with the least sums have columns of their own, not those with the greatest.
-    pub least: bool,
+    /// Otherwise, which of them have.
+    pub picked: Picked,
     /// What the other series are called together, if they are shown.
     pub other: Option<&'a str>,
     /// Name of a column where there are several aggregations: `$AGG$` and `$VAL$` stand for the aggregation and the series.
@@ -146,37 +218,23 @@ impl Pivot<'_> {
 
     /// The series with columns of their own by name, and whether there are others.
     pub fn kept(&self) -> (Vec<String>, bool) {
-        // The series with the greatest sums have columns of their own.
-        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+        let mut series: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         if self.series.is_some() {
             for row in 0..self.staged.len() {
-                let sum = self.aggregations.iter().filter_map(|aggregation| {
+                let cells = self.aggregations.iter().filter_map(|aggregation| {
                     number_of(&self.staged.text(&aggregation.output.text, row)?)
                 });
-                *sums.entry(self.series_of(row)).or_default() += sum.sum::<f64>();
+                series.entry(self.series_of(row)).or_default().extend(cells);
             }
         } else {
-            sums.insert(String::new(), 0.0);
+            series.insert(String::new(), Vec::new());
         }
         if let Some(kept) = &self.kept {
-            let others = sums.keys().any(|name| !kept.contains(name));
+            let others = series.keys().any(|name| !kept.contains(name));
             return (kept.clone(), others);
         }
-        let all = sums.len();
-        let mut ranked: Vec<(String, f64)> = sums.into_iter().collect();
-        ranked.sort_by(|a, b| {
-            let by_sum = if self.least {
-                a.1.total_cmp(&b.1)
-            } else {
-                b.1.total_cmp(&a.1)
-            };
-            by_sum.then_with(|| a.0.cmp(&b.0))
-        });
-        if self.limit > 0 {
-            ranked.truncate(self.limit);
-        }
-        let mut kept: Vec<String> = ranked.into_iter().map(|(name, _)| name).collect();
-        kept.sort();
+        let all = series.len();
+        let kept = self.picked.of(series);
         let others = kept.len() < all;
         (kept, others)
     }

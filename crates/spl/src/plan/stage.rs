@@ -102,8 +102,8 @@ impl Staged {
     }
 
     /// Names of the hidden columns that say which events rows come from and when they were.
-    pub fn origins(&self) -> [&'static str; 2] {
-        [crabwalk_events::catalog::REF, super::ORDER]
+    pub fn origins(&self) -> [&'static str; 3] {
+        [crabwalk_events::catalog::REF, super::ORDER, super::CLOCK]
     }
 
     /// The type of a column.

@@ -355,8 +355,21 @@ impl Expander<'_> {
             return None;
         }
         let (name, arguments) = split_call(&inner[..length])?;
-        let definition = self.macros.get(name, arguments.len())?;
-        Some((at + 1 + length + 1, name.to_owned(), arguments, definition))
+        let mut definition = self.macros.get(name, arguments.len())?;
+        let end = at + 1 + length + 1;
+        // A string that is nothing but the call of a macro that is a string is that string.
+        let bytes = text.as_bytes();
+        let whole = at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'"')
+            && bytes.get(end) == Some(&b'"');
+        let own = definition.definition.trim();
+        let own = own
+            .strip_prefix('"')
+            .and_then(|own| own.strip_suffix('"'))
+            .filter(|own| whole && !own.contains(['"', '\\']));
+        if let Some(own) = own {
+            definition.definition = own.to_owned();
+        }
+        Some((end, name.to_owned(), arguments, definition))
     }
 
     /// Expands the call at `at` and returns its end.
