@@ -764,12 +764,6 @@ impl Accumulator for Bag {
 
 /// Percentile of sorted numbers by the nearest rank, which Splunk takes: always one of them, and of two in the middle the
 /// higher.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "an index within the numbers"
-)]
 fn percentile(sorted: &[f64], thousandths: u32) -> f64 {
     // Whole numbers, so that 90 % of ten is nine.
     let rank = u64::from(thousandths) * sorted.len() as u64 / 100_000;
