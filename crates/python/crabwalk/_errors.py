@@ -79,3 +79,9 @@ def warn(message: str, category: Type[Warning]) -> None:
         frame = frame.f_back
         level += 1
     warnings.warn(message, category, stacklevel=level)
+
+
+# They are the package's, and so tracebacks say.
+for _class in list(globals().values()):
+    if isinstance(_class, type) and _class.__module__ == __name__:
+        _class.__module__ = "crabwalk"
