@@ -258,7 +258,7 @@ fn attention(movement: &Movement) -> Attention<'_, usize> {
     let verdict = &movement.verdict;
     let paths = movement.paths.iter();
     Attention::new(
-        verdict.baseline.is_some(),
+        verdict.is_compared(),
         paths
             .filter(|path| verdict.told.contains(&path.id))
             .flat_map(|path| path.hops.iter().map(String::as_str)),

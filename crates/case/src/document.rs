@@ -74,9 +74,9 @@ impl Case {
             .or_else(|| self.sources.iter().find(|source| source.id == id))
     }
 
-    /// Whether the logs have other days to compare with. Also of a case that was read back.
-    pub fn compares_days(&self) -> bool {
-        self.verdict.baseline.is_some() || self.paths.iter().any(|path| !path.rank.is_empty())
+    /// Whether the logs have other days, or enough accounts, to compare with. Also of a case that was read back.
+    pub fn is_compared(&self) -> bool {
+        self.verdict.is_compared() || self.paths.iter().any(|path| !path.rank.is_empty())
     }
 
     /// Whether a hop is of what a path is reported for. The rest of a reported path is what its accounts do on other days

@@ -226,7 +226,7 @@ impl Page<'_> {
         let told = if path.told {
             "reported"
         } else {
-            "does not stand out from the other days"
+            "does not stand out from daily work"
         };
         let rest = format!("{}  score {}, {told}", path.id, path.score);
         heading(&mut self.out, self.look, &safe(&path.way), &safe(&rest));

@@ -49,8 +49,8 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         // A path on which everything was refused led nowhere.
         .filter(|(_, hops)| options.verbose || hops.iter().any(|hop| hop.standing.happened()))
         .collect();
-    // If there are days to compare, fold the paths that they explain.
-    let ranked = case.verdict.baseline.is_some();
+    // If there is something to compare with, fold the paths that it explains.
+    let ranked = case.verdict.is_compared();
     let all = shown.len();
     let shown: Vec<_> = shown
         .into_iter()
@@ -131,7 +131,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         }
         if !others.is_empty() {
             let text = format!(
-                "  … and {} beside it that other days explain (all with --verbose)",
+                "  … and {} beside it that daily work explains (all with --verbose)",
                 count(others.len() as u64, "movement")
             );
             let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));
@@ -142,7 +142,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
     if folded > 0 {
         let text = format!(
-            "  … and {} that do not stand out from the other days (all with --verbose)",
+            "  … and {} that do not stand out from daily work (all with --verbose)",
             count(folded as u64, "path")
         );
         let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));

@@ -5,6 +5,24 @@
 use crabwalk_testing::crabwalk;
 use serde_json::Value;
 
+/// Two days show no habits, but what forty accounts do shows what is ordinary.
+#[test]
+fn a_few_days_of_many_accounts_tell_an_intruder_from_daily_work() {
+    let mut arguments = vec!["lab", "evaluate", "--profile", "hard", "--hosts", "40"];
+    arguments.extend(["--days", "2", "--intrusions", "0,1", "--seed", "41"]);
+    arguments.extend(["--format", "json"]);
+    let scores: Value = serde_json::from_str(&crabwalk(".", &arguments).said(0)).unwrap();
+    let [quiet, one] = scores.as_array().unwrap().as_slice() else {
+        panic!("two enterprises: {scores}");
+    };
+    let number = |of: &Value, path: &str| of.pointer(path).unwrap().as_f64().unwrap();
+    assert_eq!(number(quiet, "/verdict/paths"), 0.0);
+    assert!(number(quiet, "/verdict/notables_per_day") <= 5.0);
+    assert_eq!(number(one, "/verdict/paths"), 1.0);
+    assert_eq!(number(one, "/verdict/false"), 0.0);
+    assert_eq!(number(one, "/paths/on_top"), 1.0);
+}
+
 #[test]
 fn a_small_enterprise_is_evaluated() {
     let directory = tempfile::tempdir().unwrap();

@@ -81,6 +81,16 @@ fn most_notables(hosts: usize) -> usize {
     (hosts / 100).max(3)
 }
 
+/// Number of machines that wrote logs.
+fn hosts_of(outcome: &Outcome) -> usize {
+    let hosts: BTreeSet<&str> = outcome
+        .coverage
+        .iter()
+        .map(|one| one.host.as_str())
+        .collect();
+    hosts.len()
+}
+
 /// Detections, ready to run.
 pub struct Detections {
     knowledge: Arc<Knowledge>,
@@ -230,7 +240,10 @@ impl Detections {
     /// If no engine can be set up. A failing detection becomes a content problem; the others run.
     pub fn run(&self, catalog: &Arc<dyn Catalog>) -> Result<Outcome, RunError> {
         let hosts_by_type = gap::hosts_by_type(catalog.as_ref())?;
-        let mut outcome = self.find(catalog, self.options.now)?;
+        let mut outcome = self.all(catalog, self.options.now)?;
+        let hosts = hosts_of(&outcome);
+        risk::weigh(&mut outcome.findings, most_notables(hosts), Some(hosts));
+        risk::fold(&mut outcome.findings);
         outcome.gaps = gap::gaps(
             &self.detections,
             &self.searches,
@@ -252,6 +265,16 @@ impl Detections {
     /// # Errors
     /// If no engine can be set up.
     pub fn find(&self, catalog: &Arc<dyn Catalog>, now: f64) -> Result<Outcome, RunError> {
+        let mut outcome = self.all(catalog, now)?;
+        let most = most_notables(hosts_of(&outcome));
+        // A window of a schedule shows too little of what else there is.
+        risk::weigh(&mut outcome.findings, most, None);
+        risk::fold(&mut outcome.findings);
+        Ok(outcome)
+    }
+
+    /// All findings, not yet compared with each other.
+    fn all(&self, catalog: &Arc<dyn Catalog>, now: f64) -> Result<Outcome, RunError> {
         let threads = workers(catalog.as_ref(), self.options.threads);
         let engine = Engine::new(
             Arc::clone(catalog),
@@ -363,13 +386,6 @@ impl Detections {
             outcome.findings.extend(concluded);
             finding::put_in_order(&mut outcome.findings);
         }
-        let hosts: BTreeSet<&str> = outcome
-            .coverage
-            .iter()
-            .map(|one| one.host.as_str())
-            .collect();
-        risk::weigh(&mut outcome.findings, most_notables(hosts.len()));
-        risk::fold(&mut outcome.findings);
         Ok(outcome)
     }
 

@@ -325,7 +325,7 @@ pub fn analyse(
         people: &people(&roles),
         baseline: baseline
             .as_ref()
-            .map(rank::Baseline::days)
+            .map(rank::Baseline::compared)
             .zip(surprising.as_ref()),
         hosts: hosts.len(),
         budget,

@@ -9,6 +9,11 @@
 //! days, those that explain more count. The day of the hop itself never counts: an intruder must not become usual by
 //! working hard.
 //!
+//! Logs of a few days cannot show what is daily. Then a hop is compared with what the *other accounts* do in these logs, if
+//! there are many: nearly all of their ways are as new, which says nothing, but a detection that fires on one account out of
+//! two hundred, or one person who goes on as another, says as much as on a day out of thirty. The account's own acts, and
+//! the hosts that it reaches, never count for it.
+//!
 //! The terms of one hop are correlated (a new host is mostly also reached from a new source), so the sum of their
 //! logarithms would count one surprise several times; each counts half. Along a path the most surprising hop counts in
 //! full, the next ones progressively less, and a hop that only possibly follows counts by its certainty. Hops beside
@@ -25,11 +30,15 @@ use crate::assemble::{Draft, techniques};
 use crate::attach::Found;
 use crate::family::Family;
 use crate::history::{Days, day, is_daily};
+use crate::verdict::Compared;
 use crate::words::{Sentence, Word};
 use crate::world::World;
 
 /// Fewer other days than this are no basis for comparison.
 const LEAST_DAYS: usize = 4;
+/// With too few days, accounts are compared with one another if there are this many; with fewer, one that is alone in what
+/// it does is nothing special.
+const LEAST_PEERS: usize = 25;
 /// Weight of the pool in days, beside an account's own.
 const POOLED: f64 = 2.0;
 /// Seen on this many other days, a thing is no longer new.
@@ -202,6 +211,8 @@ impl Reached {
 pub(crate) struct Baseline {
     /// Days with logons.
     days: BTreeSet<i64>,
+    /// Whether there are too few of them, so that an account is compared with the others on all days.
+    by_peers: bool,
     at: HashMap<(HostId, AccountId), Days>,
     from: HashMap<(HostId, AccountId), Days>,
     edges: HashMap<(HostId, HostId), Days>,
@@ -218,12 +229,16 @@ pub(crate) struct Baseline {
     fans: HashMap<AccountId, BTreeMap<i64, usize>>,
     pools: HashMap<Role, Pool>,
     pools_on: HashMap<(i64, Role), Pool>,
+    /// The part of each account in the pool of its role.
+    pools_by: HashMap<(AccountId, Role), Pool>,
     /// Fan-outs of a role's account-days, sorted.
-    fans_of: HashMap<Role, Vec<(usize, i64)>>,
+    fans_of: HashMap<Role, Vec<(usize, i64, AccountId)>>,
     techniques: HashMap<&'static str, Habit>,
     rules: HashMap<usize, Habit>,
-    /// Host-days on which a rule fired, by day and in total.
-    rule_hosts: HashMap<usize, (HashMap<i64, usize>, usize)>,
+    /// Host-days on which a rule fired.
+    rule_hosts: HashMap<usize, BTreeSet<(i64, Option<HostId>)>>,
+    /// Hosts that an account reached, on any day.
+    reached: HashMap<AccountId, BTreeSet<HostId>>,
     host_days: usize,
 }
 
@@ -258,7 +273,8 @@ impl Baseline {
         own.learn_history(world, &standing);
         own.learn_sessions(world, &standing, &mut reached);
         own.learn_moves(world, &moves, &mut reached);
-        if !is_daily(own.days.iter().copied(), LEAST_DAYS + 1) {
+        own.by_peers = !is_daily(own.days.iter().copied(), LEAST_DAYS + 1);
+        if own.by_peers && own.active.len() < LEAST_PEERS {
             return None;
         }
         own.host_days = reached.hosts.len() * own.days.len();
@@ -268,6 +284,7 @@ impl Baseline {
                 .entry(account)
                 .or_default()
                 .insert(today, hosts.len());
+            own.reached.entry(account).or_default().extend(hosts);
         }
         own.learn_findings(world, hops, findings, about);
         own.learn_roles();
@@ -402,9 +419,11 @@ impl Baseline {
             for event in finding.events {
                 let today = day(world.catalog.common(&event.host, event.time));
                 if seen.insert((*rule, today, &event.host)) {
-                    let own = self.rule_hosts.entry(*rule).or_default();
-                    *own.0.entry(today).or_default() += 1;
-                    own.1 += 1;
+                    let host = world.hosts.known(&event.host);
+                    self.rule_hosts
+                        .entry(*rule)
+                        .or_default()
+                        .insert((today, host));
                 }
             }
         }
@@ -417,8 +436,13 @@ impl Baseline {
                 let levels = self.moved.get(account).and_then(|days| days.get(&today));
                 self.pools.entry(role).or_default().add(levels);
                 self.pools_on.entry((today, role)).or_default().add(levels);
+                let own = self.pools_by.entry((*account, role)).or_default();
+                own.add(levels);
                 let fan = self.fan(*account, today);
-                self.fans_of.entry(role).or_default().push((fan, today));
+                self.fans_of
+                    .entry(role)
+                    .or_default()
+                    .push((fan, today, *account));
             }
         }
         for fans in self.fans_of.values_mut() {
@@ -436,6 +460,9 @@ impl Baseline {
 
     /// By the number of days other than today.
     fn role(&self, account: AccountId, today: i64) -> Role {
+        if self.by_peers {
+            return Role::Person;
+        }
         let active = self
             .active
             .get(&account)
@@ -513,13 +540,18 @@ impl Baseline {
         days.map_or(0, |days| days.others(day(hop.first)))
     }
 
-    /// The account-days of a role other than today's.
-    fn pool(&self, role: Role, today: i64) -> Pool {
+    /// The account-days of a role that a subject is compared with: other days, or those of others.
+    fn pool(&self, role: Role, subject: Subject, today: i64) -> Pool {
+        let own = match subject {
+            _ if !self.by_peers => self.pools_on.get(&(today, role)),
+            Subject::Account(account) => self.pools_by.get(&(account, role)),
+            Subject::Host(_) => None,
+        };
         self.pools
             .get(&role)
             .copied()
             .unwrap_or_default()
-            .without(self.pools_on.get(&(today, role)))
+            .without(own)
     }
 
     /// The novel parts of a hop, and how often its account, its source host or accounts of the same role do something
@@ -537,7 +569,7 @@ impl Baseline {
             .and_then(|src| self.worked.get(&src))
             .map_or(0, |days| days.others(today));
         let active = self.active(hop);
-        let pool = self.pool(role, today);
+        let pool = self.pool(role, subject, today);
         let src = || {
             hop.src.map_or_else(
                 || Word::text("an unknown host"),
@@ -612,6 +644,10 @@ impl Baseline {
                 ],
             };
             match subject {
+                _ if self.by_peers => what.push(Word::Text(format!(
+                    ", as other accounts do on {others} of {} account-days",
+                    pool.days
+                ))),
                 Subject::Host(_) => {
                     what.push(Word::Text(format!(" on {from} of its {worked} other days")));
                 }
@@ -656,58 +692,100 @@ impl Baseline {
         });
         let role = self.role(account, today);
         let others = self.fans_of.get(&role).map_or(0, |fans| {
-            let wide = fans.partition_point(|(hosts, _)| *hosts < fan);
+            let wide = fans.partition_point(|(hosts, ..)| *hosts < fan);
             fans.get(wide..)
                 .unwrap_or_default()
                 .iter()
-                .filter(|(_, at)| *at != today)
+                .filter(|(_, at, by)| match self.by_peers {
+                    true => *by != account,
+                    false => *at != today,
+                })
                 .count()
         });
         let active = self.active(hop);
+        let pool = self.pool(role, Subject::Account(account), today);
         Some(Term {
             what: Sentence::Named(vec![
                 Word::account(world, account),
-                Word::Text(format!(
-                    " reaches {fan} hosts that day; as many on {own} of its {active} other days"
-                )),
+                Word::Text(match self.by_peers {
+                    true => format!(
+                        " reaches {fan} hosts that day; others as many on {others} of {} account-days",
+                        pool.days
+                    ),
+                    false => format!(
+                        " reaches {fan} hosts that day; as many on {own} of its {active} other days"
+                    ),
+                }),
             ]),
-            probability: tail(own, active, rate(others, self.pool(role, today).days)),
+            probability: tail(
+                own,
+                active,
+                rate(
+                    others,
+                    self.pool(role, Subject::Account(account), today).days,
+                ),
+            ),
         })
     }
 
     /// On how many other days a thing is seen for the hop's subject, and on how many subject-days for anybody.
-    fn seen(hop: &Draft, habit: Option<&Habit>) -> (usize, usize) {
+    fn seen(&self, hop: &Draft, habit: Option<&Habit>) -> (usize, usize) {
         let today = day(hop.first);
         habit.map_or((0, 0), |habit| {
             let own = habit.by.get(&Subject::of(hop));
-            (
-                own.map_or(0, |days| days.others(today)),
-                habit.all - habit.on.get(&today).copied().unwrap_or(0),
-            )
+            let apart = match self.by_peers {
+                true => own.map_or(0, |days| days.all().count()),
+                false => habit.on.get(&today).copied().unwrap_or(0),
+            };
+            let own = own.map_or(0, |days| days.others(today));
+            (own, habit.all - apart)
         })
     }
 
-    /// Account-days other than today's.
-    fn account_days(&self, today: i64) -> usize {
+    /// The account-days that a hop is compared with.
+    fn account_days(&self, hop: &Draft) -> usize {
+        let (subject, today) = (Subject::of(hop), day(hop.first));
         self.pools
             .keys()
-            .map(|role| self.pool(*role, today).days)
+            .map(|role| self.pool(*role, subject, today).days)
             .sum()
     }
 
+    /// The host-days on which a rule fires that a hop is compared with: on other days, or on hosts that its account does
+    /// not reach.
+    fn host_days_of(&self, hop: &Draft, rule: usize) -> usize {
+        let today = day(hop.first);
+        let own = match Subject::of(hop) {
+            Subject::Account(account) => self.reached.get(&account),
+            Subject::Host(_) => None,
+        };
+        let is_own = |host: &HostId| {
+            Some(*host) == hop.src || *host == hop.dst || own.is_some_and(|all| all.contains(host))
+        };
+        let of = self.rule_hosts.get(&rule).into_iter().flatten();
+        of.filter(|(at, host)| match self.by_peers {
+            true => !host.as_ref().is_some_and(is_own),
+            false => *at != today,
+        })
+        .count()
+    }
+
     fn rarest_technique(&self, world: &World<'_>, hop: &Draft) -> Option<Term> {
-        let (active, of) = (self.active(hop), self.account_days(day(hop.first)));
+        let (active, of) = (self.active(hop), self.account_days(hop));
         techniques(hop)
             .into_iter()
             .map(|id| {
-                let (own, all) = Self::seen(hop, self.techniques.get(id));
+                let (own, all) = self.seen(hop, self.techniques.get(id));
                 Term {
                     what: Sentence::Named(vec![
                         Word::Text(format!("{id} by ")),
                         Subject::of(hop).word(world),
-                        Word::Text(format!(
-                            " on {own} of its {active} other days, by anybody on {all} of {of} account-days"
-                        )),
+                        Word::Text(match self.by_peers {
+                            true => format!(", by others on {all} of {of} account-days"),
+                            false => format!(
+                                " on {own} of its {active} other days, by anybody on {all} of {of} account-days"
+                            ),
+                        }),
                     ]),
                     probability: tail(own, active, rate(all, of)),
                 }
@@ -724,29 +802,31 @@ impl Baseline {
         rules: &[usize],
         about: &[usize],
     ) -> Vec<Term> {
-        let today = day(hop.first);
-        let (active, of) = (self.active(hop), self.account_days(today));
+        let (active, of) = (self.active(hop), self.account_days(hop));
         let mut seen = BTreeSet::new();
         let mut terms: Vec<Term> = about
             .iter()
             .filter_map(|at| Some((findings.get(*at)?, rules.get(*at)?)))
             .filter(|(finding, rule)| finding.claims && seen.insert(**rule))
             .map(|(finding, rule)| {
-                let (own, all) = Self::seen(hop, self.rules.get(rule));
-                let hosts = self
-                    .rule_hosts
-                    .get(rule)
-                    .map_or(0, |(on, all)| all - on.get(&today).copied().unwrap_or(0));
+                let (own, all) = self.seen(hop, self.rules.get(rule));
+                let hosts = self.host_days_of(hop, *rule);
                 // As often as it fires on anything, on any host.
                 let rate = rate(all, of).max(rate(hosts, self.host_days));
                 Term {
                     what: Sentence::Named(vec![
                         Word::Text(format!("{} fires on ", finding.rule)),
                         Subject::of(hop).word(world),
-                        Word::Text(format!(
-                            " on {own} of its {active} other days, in these logs on {hosts} of {} host-days",
-                            self.host_days
-                        )),
+                        Word::Text(match self.by_peers {
+                            true => format!(
+                                ", on others on {all} of {of} account-days, on hosts of others on {hosts} of {} host-days",
+                                self.host_days
+                            ),
+                            false => format!(
+                                " on {own} of its {active} other days, in these logs on {hosts} of {} host-days",
+                                self.host_days
+                            ),
+                        }),
                     ]),
                     probability: tail(own, active, rate),
                 }
@@ -757,9 +837,12 @@ impl Baseline {
         terms
     }
 
-    /// Days that have logons.
-    pub fn days(&self) -> usize {
-        self.days.len()
+    /// What hops are compared with.
+    pub fn compared(&self) -> Compared {
+        match self.by_peers {
+            true => Compared::Accounts(self.active.len()),
+            false => Compared::Days(self.days.len()),
+        }
     }
 }
 

@@ -363,11 +363,11 @@ fn nothing_told(case: &Case) -> Vec<String> {
         .take(LIKELIEST)
         .map(|path| path.way.as_str())
         .collect();
-    if let Some(days) = case.verdict.baseline
+    if let Some(others) = compared(case)
         && !likeliest.is_empty()
     {
         return vec![
-            format!("Nothing stands out from {days} days of work in these logs."),
+            format!("Nothing stands out from {others} in these logs."),
             format!("The likeliest paths are {}.", likeliest.join(", then ")),
         ];
     }
@@ -384,6 +384,18 @@ fn nothing_told(case: &Case) -> Vec<String> {
         ));
     }
     out
+}
+
+/// What the paths were compared with, if anything.
+fn compared(case: &Case) -> Option<String> {
+    let verdict = &case.verdict;
+    let days = verdict.baseline.map(|days| format!("{days} days of work"));
+    days.or_else(|| {
+        let accounts = verdict.peers?;
+        Some(format!(
+            "what {accounts} accounts do on too few days to tell what is daily"
+        ))
+    })
 }
 
 /// The way of the most significant path, and the accounts used on it.
@@ -441,12 +453,12 @@ fn other_paths(case: &Case, told: usize, out: &mut Vec<String>) {
             counted(case.verdict.scope.hops.len(), "movement", "movements")
         ));
     }
-    if let Some(days) = case.verdict.baseline {
+    if let Some(others) = compared(case) {
         let chance = case.verdict.by_chance.map_or_else(String::new, |chance| {
             let told = counted(told, "reported path", "reported paths");
             format!("; of {told}, {chance:.1} are expected by chance")
         });
-        out.push(format!("It stands out from {days} days of work{chance}."));
+        out.push(format!("It stands out from {others}{chance}."));
     }
 }
 

@@ -254,7 +254,7 @@ fn numbered(events: &[Reference]) -> impl Iterator<Item = (u32, &Reference)> {
 fn of_daily_work(case: &Case, events: &[Reference]) -> HashSet<u32> {
     let told = case.paths.iter().filter(|path| path.told);
     let attention = Attention::new(
-        case.compares_days(),
+        case.is_compared(),
         told.flat_map(|path| path.hops.iter().map(String::as_str)),
         (case.hops.iter()).map(|hop| (hop.id.as_str(), hop.findings.iter().map(String::as_str))),
     );

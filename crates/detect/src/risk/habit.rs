@@ -11,6 +11,9 @@
 //!   something about somebody of whom it was no habit: whoever is concerned today is then one of many. Of the rest the
 //!   rarest of each day are notable, as many as somebody reads.
 //!
+//! Logs of a few days show neither. If many machines wrote them, a finding is everyday that its detection also raised about
+//! many others, and of the rest the rarest are notable: those that concern nearly nobody else.
+//!
 //! An account that keeps to its machines is daily work on those; one that raises the same on new machines on most of
 //! its days (a help desk, a deployment) is daily work on any.
 
@@ -30,6 +33,11 @@ const HABIT: usize = 3;
 const LEAST_DAYS: usize = 5;
 /// A detection that raises something new on one in this many other days is part of daily work.
 const EVERYDAY: usize = 3;
+
+/// In logs of a few days, a detection that is raised about one in this many is part of daily work.
+const PEERS: usize = 20;
+/// From this many machines on, findings in logs of a few days are compared with what was found about others.
+const LEAST_PEERS: usize = 25;
 
 /// A detection, whom its finding is about, and from where.
 type Alike = (String, BTreeSet<String>, BTreeSet<String>, Vec<String>);
@@ -164,13 +172,21 @@ pub(crate) fn silence(findings: &mut [Finding]) {
     }
 }
 
-/// Marks everyday findings, and those beyond the rarest `most` of a day; similar ones count as one. Logs of a few days,
-/// or of days far apart, show no daily work, and nothing is marked.
-pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
-    let Some(work) = Work::of(findings) else {
-        return;
+/// Marks everyday findings, and those beyond the rarest `most` of a day; similar ones count as one. In logs of a few days, or
+/// of days far apart, findings are compared with those about others, if the logs are of `hosts` and these are many; without
+/// them nothing is marked.
+pub(crate) fn weigh(findings: &mut [Finding], most: usize, hosts: Option<usize>) {
+    let rarity = match (Work::of(findings), hosts) {
+        (Some(work), _) => by_days(findings, &work),
+        (None, Some(hosts)) if hosts >= LEAST_PEERS => by_peers(findings, hosts),
+        _ => return,
     };
-    // The days on which each detection raised something that was not a habit of its object.
+    keep_rarest(findings, &rarity, most);
+}
+
+/// Marks findings that the other days explain. Returns on how many other days the detection of each notable finding raised
+/// something that was not a habit.
+fn by_days(findings: &mut [Finding], work: &Work) -> Vec<usize> {
     let mut news: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
     for finding in findings.iter_mut() {
         let Some(today) = finding.first.map(day) else {
@@ -191,13 +207,10 @@ pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
         }
     }
     let others = work.days.len().saturating_sub(1);
-    let mut rest: BTreeMap<i64, BTreeSet<Rank>> = BTreeMap::new();
-    let mut ranked: BTreeSet<(i64, Alike)> = BTreeSet::new();
-    for finding in findings.iter_mut() {
-        let (true, Some(first)) = (finding.is_notable(), finding.first) else {
-            continue;
+    let weigh = |finding: &mut Finding| {
+        let (true, Some(today)) = (finding.is_notable(), finding.first.map(day)) else {
+            return 0;
         };
-        let today = day(first);
         let days = news
             .get(&finding.detection.id)
             .map_or(0, |days| days.iter().filter(|day| **day != today).count());
@@ -205,14 +218,52 @@ pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
             finding.everyday = Some(format!(
                 "also found about others on {days} of {others} other days"
             ));
-            continue;
         }
-        let alike = alike(finding);
+        days
+    };
+    findings.iter_mut().map(weigh).collect()
+}
+
+/// Marks findings whose detection was raised about many others in logs of this many machines. Returns about how many others
+/// that of each notable finding was.
+fn by_peers(findings: &mut [Finding], hosts: usize) -> Vec<usize> {
+    let objects = |finding: &Finding| {
+        let (users, systems) = about(finding);
+        if users.is_empty() { systems } else { users }
+    };
+    let mut about: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for finding in findings.iter().filter(|one| one.is_notable()) {
+        let own = about.entry(finding.detection.id.clone()).or_default();
+        own.extend(objects(finding));
+    }
+    let weigh = |finding: &mut Finding| {
+        if !finding.is_notable() {
+            return 0;
+        }
+        let all = about.get(&finding.detection.id).map_or(0, BTreeSet::len);
+        let others = all.saturating_sub(objects(finding).len());
+        if others * PEERS >= hosts {
+            finding.everyday = Some(format!("also found about {others} others in these logs"));
+        }
+        others
+    };
+    findings.iter_mut().map(weigh).collect()
+}
+
+/// Marks notable findings beyond the rarest `most` of a day.
+fn keep_rarest(findings: &mut [Finding], rarity: &[usize], most: usize) {
+    let mut rest: BTreeMap<i64, BTreeSet<Rank>> = BTreeMap::new();
+    let mut ranked: BTreeSet<(i64, Alike)> = BTreeSet::new();
+    for (finding, rarity) in findings.iter().zip(rarity) {
+        let (true, Some(first)) = (finding.is_notable(), finding.first) else {
+            continue;
+        };
+        let (today, alike) = (day(first), alike(finding));
         if ranked.insert((today, alike.clone())) {
             let bad = Reverse(finding.detection.risk_score);
             rest.entry(today)
                 .or_default()
-                .insert((days, bad, first, alike));
+                .insert((*rarity, bad, first, alike));
         }
     }
     let read: BTreeSet<(i64, Alike)> = rest

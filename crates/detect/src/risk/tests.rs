@@ -312,6 +312,37 @@ fn what_is_found_about_the_same_on_other_days_is_a_habit() {
 }
 
 #[test]
+fn in_a_few_days_a_finding_is_compared_with_those_about_others() {
+    let directory = four("");
+    let names: Vec<String> = (0..30).map(|number| format!("WS{number}")).collect();
+    let at = |hosts: usize| -> Vec<(i64, &str, &str)> {
+        let hosts = (0_i64..).zip(names.iter().take(hosts));
+        let mut events: Vec<_> = hosts
+            .map(|(second, host)| (second, host.as_str(), "aa"))
+            .collect();
+        events.push((100, "WS3", "bb"));
+        events
+    };
+    let notable = |outcome: &Outcome, name: &str| {
+        let all = outcome.findings.iter();
+        all.filter(|one| one.detection.name == name && one.is_notable())
+            .count()
+    };
+    // What thirty machines show is the work of all; what one shows is not.
+    let many = hunt(directory.path(), &at(30), |_| {});
+    assert_eq!(
+        (notable(&many, "Test aa"), notable(&many, "Test bb")),
+        (0, 1)
+    );
+    // Of a few machines each deserves a look.
+    let few = hunt(directory.path(), &at(10), |_| {});
+    assert_eq!(
+        (notable(&few, "Test aa"), notable(&few, "Test bb")),
+        (10, 1)
+    );
+}
+
+#[test]
 fn similar_findings_are_one_for_all_days_and_add_up() {
     const DAY: i64 = 86_400;
     let directory = four("");

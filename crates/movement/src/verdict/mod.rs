@@ -1,9 +1,9 @@
 //! Conclusions from the paths: which of them are reported as an intrusion, and how strongly each hop belongs to it.
 //!
 //! Paths are ranked by how poorly the network's own days explain them ([`crate::rank`]); those that stand out from the
-//! others are reported, within a budget. If the logs have too few days to compare, evidence alone decides: a path is
-//! reported if it includes an act that a detection considers an attack, or if one person's session led to another
-//! person's logon.
+//! others are reported, within a budget. If the logs have too few days to compare, and too few accounts to compare with one
+//! another, evidence alone decides: a path is reported if it includes an act that a detection considers an attack, or if
+//! one person's session led to another person's logon.
 
 pub(crate) mod blind;
 pub(crate) mod exposed;
@@ -16,7 +16,7 @@ use crate::attach::Found;
 use crate::link::LinkKind;
 use crate::{Hop, Path, Standing};
 
-/// Maximum number of paths to report without other days to compare, none of them much weaker than the first.
+/// Maximum number of paths to report if nothing can be compared, none of them much weaker than the first.
 const MOST_PATHS: usize = 32;
 const LEAST_SHARE: f64 = 0.5;
 /// What remains of a path's share if nothing on any path distinguishes an intruder from somebody at work: its hosts are
@@ -76,6 +76,15 @@ impl Suspect {
     }
 }
 
+/// What hops are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// So many days with logons.
+    Days(usize),
+    /// So many accounts, on too few days to compare.
+    Accounts(usize),
+}
+
 /// What is concluded.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Verdict {
@@ -85,11 +94,20 @@ pub struct Verdict {
     pub hops: BTreeMap<String, Suspect>,
     /// Days of logons that the paths were compared with; `None` if there are too few to compare.
     pub baseline: Option<usize>,
+    /// Accounts that were compared with one another, because there are too few days and many accounts.
+    pub peers: Option<usize>,
     /// How many of the reported paths are expected by chance: paths as significant that daily work alone would produce.
     /// `None` if there are too few other paths for an estimate.
     pub by_chance: Option<f64>,
     /// What the intruder touched.
     pub scope: scope::Scope,
+}
+
+impl Verdict {
+    /// Whether paths were compared with other days, or with what other accounts do.
+    pub fn is_compared(&self) -> bool {
+        self.baseline.is_some() || self.peers.is_some()
+    }
 }
 
 /// The input for the verdict.
@@ -101,8 +119,8 @@ pub(crate) struct Drawn<'d> {
     pub findings: &'d [Found<'d>],
     /// Ids of accounts of people.
     pub people: &'d BTreeSet<String>,
-    /// Days of logons, and how surprising each hop is; `None` without other days to compare.
-    pub baseline: Option<(usize, &'d BTreeMap<String, f64>)>,
+    /// What hops are compared with, and how surprising each is; `None` if nothing can be compared.
+    pub baseline: Option<(Compared, &'d BTreeMap<String, f64>)>,
     pub hosts: usize,
     pub budget: Budget,
 }
@@ -112,19 +130,23 @@ impl Drawn<'_> {
         let by_id: BTreeMap<&str, &Hop> =
             self.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
         match self.baseline {
-            Some((days, surprises)) => self.against_days(&by_id, days, surprises),
+            Some((with, surprises)) => self.against_others(&by_id, with, surprises),
             None => self.by_evidence(&by_id),
         }
     }
 
     /// Reports what stands out from the other paths.
-    fn against_days(
+    fn against_others(
         &self,
         by_id: &BTreeMap<&str, &Hop>,
-        days: usize,
+        with: Compared,
         surprises: &BTreeMap<String, f64>,
     ) -> Verdict {
-        let most = self.budget.paths(days, self.hosts);
+        let (days, peers) = match with {
+            Compared::Days(days) => (Some(days), None),
+            Compared::Accounts(accounts) => (None, Some(accounts)),
+        };
+        let most = self.budget.paths(days.unwrap_or(1), self.hosts);
         let candidates: Vec<&Path> = self.proven(by_id).collect();
         let scores: Vec<f64> = candidates.iter().map(|path| path.score).collect();
         let mut chance = Some(0.0);
@@ -147,7 +169,8 @@ impl Drawn<'_> {
             told.push((path, weights));
         }
         Verdict {
-            baseline: Some(days),
+            baseline: days,
+            peers,
             by_chance: chance,
             ..suspects(&told, 1.0)
         }
