@@ -23,9 +23,20 @@ fn detection(name: &str, technique: &str, tags: &str) -> String {
     )
 }
 
+/// What is found if one user starts programs: at these seconds, on these machines.
 fn hunt(
     directory: &Path,
     events: &[(i64, &str, &str)],
+    change: impl Fn(&mut RunOptions),
+) -> Outcome {
+    hunt_of(directory, events, |_| "CORP\\ann".to_owned(), change)
+}
+
+/// The same if the user of each machine does.
+fn hunt_of(
+    directory: &Path,
+    events: &[(i64, &str, &str)],
+    user: impl Fn(&str) -> String,
     change: impl Fn(&mut RunOptions),
 ) -> Outcome {
     let mut content = Content::load(true, &[directory.to_owned()]);
@@ -53,7 +64,7 @@ fn hunt(
                 .host(host)
                 .at((AT + seconds) * 1_000_000)
                 .with("Image", format!("C:\\{name}.exe"))
-                .with("User", "CORP\\ann")
+                .with("User", user(host))
         })
         .collect();
     let catalog = events.catalog_of(hunt.demand());
@@ -328,14 +339,16 @@ fn in_a_few_days_a_finding_is_compared_with_those_about_others() {
         all.filter(|one| one.detection.name == name && one.is_notable())
             .count()
     };
-    // What thirty machines show is the work of all; what one shows is not.
-    let many = hunt(directory.path(), &at(30), |_| {});
+    let own = |host: &str| format!("CORP\\user-of-{host}");
+    let hunt = |hosts: usize| hunt_of(directory.path(), &at(hosts), own, |_| {});
+    // What thirty people do is the work of all; what one does is not.
+    let many = hunt(30);
     assert_eq!(
         (notable(&many, "Test aa"), notable(&many, "Test bb")),
         (0, 1)
     );
     // Of a few machines each deserves a look.
-    let few = hunt(directory.path(), &at(10), |_| {});
+    let few = hunt(10);
     assert_eq!(
         (notable(&few, "Test aa"), notable(&few, "Test bb")),
         (10, 1)
