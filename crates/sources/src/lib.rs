@@ -70,4 +70,4 @@ pub fn time_of(text: &str) -> Option<i64> {
 }
 
 pub use limits::{Limits, Progress, Quiet};
-pub use read::{Batch, InBatch, Input, Read, read, read_in_batches, size};
+pub use read::{Batch, InBatch, Input, Read, are_larger, read, read_in_batches};

@@ -96,18 +96,25 @@ pub fn read(
     run(tasks, entries, demand, limits, progress, &ids)
 }
 
-/// Bytes that the inputs have together, compressed ones as large as they say or usually are when they are unpacked.
-/// Standard input counts as nothing.
-pub fn size(inputs: &[Input]) -> u64 {
+/// Whether the inputs have more bytes than this together, compressed ones as large as they say or usually are when they are
+/// unpacked. Standard input counts as nothing.
+pub fn are_larger(inputs: &[Input], than: u64) -> bool {
+    /// Logs hardly ever shrink more than this.
+    const MOST_PACKED: u64 = 40;
     let items = find(inputs);
-    let of = |item: &Item| -> u64 {
+    let plain: u64 = items.iter().map(|item| item.length).sum();
+    // Files are opened only if it matters which of them are compressed.
+    if plain.saturating_mul(MOST_PACKED) <= than {
+        return false;
+    }
+    let unpacked = |item: &Item| -> u64 {
         let mut tasks = Vec::new();
         if item.state == State::File {
             plan(0, item, true, &mut tasks);
         }
         tasks.iter().map(|task| task.weight).sum()
     };
-    items.iter().map(of).fold(0, u64::saturating_add)
+    plain > than || items.iter().map(unpacked).fold(0, u64::saturating_add) > than
 }
 
 /// A part of the inputs, read.

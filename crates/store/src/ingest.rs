@@ -207,7 +207,7 @@ pub(crate) fn add(all: &mut Vec<SourceReport>, mut report: SourceReport) {
 }
 
 /// The file that a source is, or that contains it.
-fn file_of<'f>(files: &'f [InBatch], source: &str) -> Option<&'f InBatch> {
+pub(crate) fn file_of<'f>(files: &'f [InBatch], source: &str) -> Option<&'f InBatch> {
     files.iter().find(|file| {
         source
             .strip_prefix(file.name.as_str())

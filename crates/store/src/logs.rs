@@ -95,7 +95,7 @@ impl Logs {
 /// Whether what a hunt keeps of the logs may take more memory than it may use.
 fn is_beyond(memory: u64, inputs: &[Input]) -> bool {
     // Three quarters of a byte per byte of EVTX, all of a hunt included (BENCHMARKS.md).
-    memory < u64::MAX && crabwalk_sources::size(inputs) / 4 * 3 > memory
+    crabwalk_sources::are_larger(inputs, (memory / 3).saturating_mul(4))
 }
 
 /// What was read, as a catalog.

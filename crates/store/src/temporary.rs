@@ -12,7 +12,7 @@ use crabwalk_sources::{Batch, Input, Limits, Progress, read_in_batches};
 use crabwalk_vocabulary::EventType;
 
 use crate::error::StoreError;
-use crate::ingest::{IngestOptions, add};
+use crate::ingest::{IngestOptions, add, file_of};
 use crate::objects::Folder;
 use crate::snapshot::{Seen, StoreCatalog};
 use crate::store::{CommitInfo, LOCK_FILE, NewSource, Store};
@@ -135,15 +135,9 @@ impl Temporary {
                 seen.hosts_outside
                     .extend(table.hosts_outside.iter().cloned());
             }
-            let file_of = |path: &str| {
-                batch.files.iter().find(|file| {
-                    path.strip_prefix(file.name.as_str())
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with("!/"))
-                })
-            };
             let mut sources = Vec::new();
             for report in &batch.read.sources {
-                match file_of(&report.path) {
+                match file_of(&batch.files, &report.path) {
                     Some(file) => sources.push(NewSource {
                         report: report.clone(),
                         origin: None,
