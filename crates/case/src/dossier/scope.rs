@@ -393,7 +393,7 @@ fn compared(case: &Case) -> Option<String> {
     days.or_else(|| {
         let accounts = verdict.peers?;
         Some(format!(
-            "what {accounts} accounts do on too few days to tell what is daily"
+            "the work of {accounts} accounts (the days are too few to compare)"
         ))
     })
 }
