@@ -10,6 +10,7 @@ mod accum;
 mod addcoltotals;
 mod addinfo;
 mod addtotals;
+mod anomalydetection;
 mod append;
 mod appendcols;
 mod appendpipe;
@@ -18,6 +19,7 @@ mod bin;
 mod chart;
 mod cluster;
 mod convert;
+mod cyberchef;
 mod datamodel;
 mod dedup;
 mod delta;
@@ -119,6 +121,7 @@ pub(crate) static ALL: &[&Whole] = &[
     &addcoltotals::COMMAND,
     &addinfo::COMMAND,
     &addtotals::COMMAND,
+    &anomalydetection::COMMAND,
     &append::COMMAND,
     &appendcols::COMMAND,
     &appendpipe::COMMAND,
@@ -127,6 +130,7 @@ pub(crate) static ALL: &[&Whole] = &[
     &chart::COMMAND,
     &cluster::COMMAND,
     &convert::COMMAND,
+    &cyberchef::COMMAND,
     &datamodel::COMMAND,
     &dedup::COMMAND,
     &delta::COMMAND,

@@ -27,7 +27,6 @@ static NOT_RUN: &[(Why, &[&str])] = &[
         &[
             "anomalies",
             "anomalousvalue",
-            "anomalydetection",
             "findtypes",
             "kmeans",
             "predict",
@@ -36,7 +35,7 @@ static NOT_RUN: &[(Why, &[&str])] = &[
             "x11",
         ],
     ),
-    (Why::App, &["cyberchef", "dnstwist"]),
+    (Why::App, &["dnstwist"]),
     (
         Why::Server,
         &[

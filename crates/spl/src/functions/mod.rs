@@ -17,6 +17,8 @@ pub(crate) mod terms;
 mod text;
 pub mod time;
 
+pub(crate) use text::url_decoded;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -12,6 +12,7 @@ pub(crate) mod documents;
 pub(crate) mod extract;
 pub(crate) mod json;
 pub(crate) mod order;
+pub(crate) mod recipes;
 pub(crate) mod refs;
 mod registry;
 pub(crate) mod tables;

@@ -11,6 +11,7 @@ const OWN: &[&[Entry]] = &[
     super::extract::FUNCTIONS,
     super::json::FUNCTIONS,
     super::order::FUNCTIONS,
+    super::recipes::FUNCTIONS,
     super::refs::FUNCTIONS,
     super::tables::FUNCTIONS,
     super::units::FUNCTIONS,
