@@ -3,6 +3,7 @@
 //! The stream is held in a window that grows to the size of one record, never to that of the file. A damaged record is
 //! dropped; reading resumes at the next thing that looks like a record.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 use encoding_rs::{CoderResult, Decoder, Encoding};
@@ -372,20 +373,20 @@ impl<'l, R: Read> Splitter<'l, R> {
     }
 
     /// The text of a record, repaired if it is not UTF-8.
-    fn text(bytes: &[u8], lossy: &mut u64) -> String {
-        match String::from_utf8_lossy(bytes) {
-            std::borrow::Cow::Borrowed(text) => text.to_owned(),
-            std::borrow::Cow::Owned(text) => {
-                *lossy += 1;
-                text
-            }
+    fn text<'b>(bytes: &'b [u8], lossy: &mut u64) -> Cow<'b, str> {
+        // Many times faster than looking for what is not UTF-8.
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return Cow::Borrowed(text);
         }
+        *lossy += 1;
+        String::from_utf8_lossy(bytes)
     }
 
     /// The text of a record that breaks off, without the bytes of a letter that is not whole.
     fn torn_text(&mut self, length: usize) -> String {
         self.torn = length >= self.window.bytes().len();
-        Self::text(whole_letters(self.window.head(length)), &mut self.lossy)
+        let torn = whole_letters(self.window.head(length));
+        Self::text(torn, &mut self.lossy).into_owned()
     }
 
     fn markup(&mut self, sink: &mut Sink<'_, '_>) {
@@ -396,7 +397,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                 find_event_end(bytes, &name)
             }) {
                 Piece::Whole(length) => {
-                    let text = Self::text(self.window.head(length), &mut self.lossy);
+                    let text = Self::text(self.window.head(length), &mut self.lossy).into_owned();
                     self.event(&text, offset, sink);
                     self.window.skip(length);
                 }
@@ -672,7 +673,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             Piece::Open => (1, false),
         };
         let text = if whole {
-            Self::text(self.window.head(length), &mut self.lossy)
+            Self::text(self.window.head(length), &mut self.lossy).into_owned()
         } else {
             self.torn_text(length)
         };
@@ -769,7 +770,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             _ => self.window.bytes().len(),
         };
         self.look_for_dates();
-        let mut text = Self::text(self.window.head(length), &mut self.lossy);
+        let mut text = Self::text(self.window.head(length), &mut self.lossy).into_owned();
         self.dates.order(&mut text);
         self.kinds[3] += 1;
         match classic::read_block(&text, &mut sink.record) {

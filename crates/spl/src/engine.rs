@@ -336,7 +336,7 @@ impl Engine {
 }
 
 /// DataFusion's physical rules without those that push filters into scans: no table of a search accepts one, and below
-/// a chain of projections a filter doubles with each ([`ShortFilters`]).
+/// a chain of projections a filter doubles with each ([`ThriftyFilters`]).
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
@@ -355,53 +355,63 @@ fn needed_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     ]
 }
 
-/// Pushes filters down, but not below a projection that would make a long one of them.
+/// Pushes filters down, but not below a projection whose columns they would compute more often than it does.
 ///
-/// Below a projection, a filter contains the expressions of the columns in place of their names. In a chain such as
-/// `eval a=if(x>1, a.x, a) | eval a=if(y>1, a.y, a) | … | where a!=""` each step would double it.
+/// Below a projection, a filter contains the expressions of the columns in place of their names. That spares computing
+/// the other columns of rows that do not pass; but in `eval s=extract(t, "…") | where match(s, "a") OR match(s, "b") OR …`
+/// each mention computes it again, and in a chain such as `eval a=if(x>1, a.x, a) | eval a=if(y>1, a.y, a) | …` each
+/// step doubles it.
 #[derive(Debug)]
-struct ShortFilters(PushDownFilter);
+struct ThriftyFilters(PushDownFilter);
 
-impl ShortFilters {
-    /// Number of nodes in a long expression.
-    const LONG: usize = 500;
-
-    fn would_be_long(plan: &LogicalPlan) -> bool {
+impl ThriftyFilters {
+    fn would_cost_more(plan: &LogicalPlan) -> bool {
         let LogicalPlan::Filter(filter) = plan else {
             return false;
         };
         let LogicalPlan::Projection(below) = filter.input.as_ref() else {
             return false;
         };
-        let sizes: HashMap<&str, usize> = below
+        let costs: HashMap<&str, usize> = below
             .schema
             .fields()
             .iter()
             .zip(&below.expr)
-            .map(|(field, expr)| (field.name().as_str(), nodes(expr, &|_| 1)))
+            .map(|(field, expr)| (field.name().as_str(), cost(expr)))
             .collect();
-        let column = |name: &str| sizes.get(name).copied().unwrap_or(1);
-        nodes(&filter.predicate, &column) > Self::LONG
+        let mut pushed = 0_usize;
+        // Nothing in it fails.
+        let _ = filter.predicate.apply(|part| {
+            if let Expr::Column(own) = part {
+                let cost = costs.get(own.name.as_str()).copied().unwrap_or(0);
+                pushed = pushed.saturating_add(cost);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        pushed > costs.values().sum()
     }
 }
 
-/// Number of nodes in an expression, if each column counts as many as `column` returns.
-fn nodes(expr: &Expr, column: &dyn Fn(&str) -> usize) -> usize {
-    let mut count: usize = 0;
+/// What computing an expression costs for each row, roughly: a function counts several times as much as an operator, and
+/// reading a column costs nothing.
+fn cost(expr: &Expr) -> usize {
+    const FUNCTION: usize = 8;
+    let mut cost: usize = 0;
     // Nothing in it fails.
     let _ = expr.apply(|part| {
-        count = count.saturating_add(match part {
-            Expr::Column(own) => column(&own.name),
+        cost = cost.saturating_add(match part {
+            Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_) => 0,
+            Expr::ScalarFunction(_) => FUNCTION,
             _ => 1,
         });
         Ok(TreeNodeRecursion::Continue)
     });
-    count
+    cost
 }
 
-impl OptimizerRule for ShortFilters {
+impl OptimizerRule for ThriftyFilters {
     fn name(&self) -> &str {
-        "push_down_short_filters"
+        "push_down_thrifty_filters"
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
@@ -413,7 +423,7 @@ impl OptimizerRule for ShortFilters {
         plan: LogicalPlan,
         config: &dyn OptimizerConfig,
     ) -> datafusion::error::Result<Transformed<LogicalPlan>> {
-        if Self::would_be_long(&plan) {
+        if Self::would_cost_more(&plan) {
             return Ok(Transformed::no(plan));
         }
         self.0.rewrite(plan, config)
@@ -431,7 +441,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(rules::eliminate_limit::EliminateLimit::new()),
         Arc::new(rules::propagate_empty_relation::PropagateEmptyRelation::new()),
         Arc::new(rules::push_down_limit::PushDownLimit::new()),
-        Arc::new(ShortFilters(PushDownFilter::new())),
+        Arc::new(ThriftyFilters(PushDownFilter::new())),
         Arc::new(rules::common_subexpr_eliminate::CommonSubexprEliminate::new()),
         Arc::new(rules::optimize_projections::OptimizeProjections::new()),
     ]

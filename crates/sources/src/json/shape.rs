@@ -68,10 +68,7 @@ pub(super) fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
         return Shape::Flat("");
     }
     for (prefix, tree) in PREFIXES {
-        let has = |name: &str| {
-            flat.iter()
-                .any(|(path, _, _)| path.strip_prefix(prefix) == Some(name))
-        };
+        let has = |name: &str| flat.has_below(prefix, name);
         let under = |name: &str| {
             flat.iter().any(|(path, _, _)| {
                 path.strip_prefix(prefix)

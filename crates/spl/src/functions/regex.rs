@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
+use memchr::memmem;
+use regex_syntax::hir::{Class, HirKind};
+
 use super::kept::Kept;
 
 /// Steps after which a backtracking pattern gives up on a text, and does not match.
@@ -19,8 +22,78 @@ pub struct Compiled {
 
 #[derive(Debug)]
 enum Engine {
-    Linear(regex::Regex),
+    Linear(regex::Regex, Option<Box<LabelledValue>>),
     Backtracking(fancy_regex::Regex),
+}
+
+/// A pattern such as `HostName=([^\r\n]*)`: a text, and as its only group what follows up to one of a few characters.
+/// Extracting from long texts with these is many times faster than with a pattern in general.
+#[derive(Debug)]
+struct LabelledValue {
+    label: memmem::Finder<'static>,
+    /// One to three characters of ASCII that the value does not contain.
+    stops: Vec<u8>,
+    /// Whether there must be something between the label and a stop.
+    some: bool,
+}
+
+impl LabelledValue {
+    fn of(pattern: &str) -> Option<Self> {
+        let parsed = regex_syntax::parse(pattern).ok()?;
+        let HirKind::Concat(parts) = parsed.kind() else {
+            return None;
+        };
+        let [label, group] = parts.as_slice() else {
+            return None;
+        };
+        let (HirKind::Literal(label), HirKind::Capture(group)) = (label.kind(), group.kind())
+        else {
+            return None;
+        };
+        let HirKind::Repetition(value) = group.sub.kind() else {
+            return None;
+        };
+        let HirKind::Class(Class::Unicode(class)) = value.sub.kind() else {
+            return None;
+        };
+        if !value.greedy || value.max.is_some() || value.min > 1 {
+            return None;
+        }
+        let mut others = class.clone();
+        others.negate();
+        let stops: Option<Vec<u8>> = others
+            .iter()
+            .flat_map(|range| range.start()..=range.end())
+            .take(4)
+            .map(|stop| u8::try_from(stop).ok().filter(u8::is_ascii))
+            .collect();
+        Some(Self {
+            label: memmem::Finder::new(&label.0).into_owned(),
+            stops: stops.filter(|stops| (1..=3).contains(&stops.len()))?,
+            some: value.min > 0,
+        })
+    }
+
+    fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let length = self.label.needle().len();
+        let mut from = 0;
+        loop {
+            let start = from + self.label.find(text.as_bytes().get(from..)?)?;
+            let rest = text.get(start + length..)?;
+            let end = match *self.stops.as_slice() {
+                [a] => memchr::memchr(a, rest.as_bytes()),
+                [a, b] => memchr::memchr2(a, b, rest.as_bytes()),
+                [a, b, c] => memchr::memchr3(a, b, c, rest.as_bytes()),
+                _ => None,
+            };
+            let value = rest.get(..end.unwrap_or(rest.len()))?;
+            if !self.some || !value.is_empty() {
+                return Some(value);
+            }
+            // Labels may overlap.
+            from = start + 1;
+        }
+    }
 }
 
 /// A match: byte offsets of the whole match and of each group.
@@ -43,7 +116,10 @@ fn compile(pattern: &str) -> Result<Compiled, String> {
     let why = match linear {
         Ok(regex) => {
             return Ok(Compiled {
-                engine: Arc::new(Engine::Linear(regex)),
+                engine: Arc::new(Engine::Linear(
+                    regex,
+                    LabelledValue::of(&translated).map(Box::new),
+                )),
             });
         }
         Err(error) => error,
@@ -158,15 +234,29 @@ impl Compiled {
     /// Whether the pattern matches anywhere in the text.
     pub fn is_match(&self, text: &str) -> bool {
         match self.engine.as_ref() {
-            Engine::Linear(regex) => regex.is_match(text),
+            Engine::Linear(regex, _) => regex.is_match(text),
             Engine::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
+        }
+    }
+
+    /// The first group of the first match, if it takes part in it.
+    pub fn first_group<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self.engine.as_ref() {
+            Engine::Linear(_, Some(simple)) => simple.find(text),
+            Engine::Linear(regex, None) => regex.captures(text)?.get(1).map(|own| own.as_str()),
+            Engine::Backtracking(regex) => {
+                let captures = regex.captures(text).ok().flatten()?;
+                captures.get(1).map(|own| own.as_str())
+            }
         }
     }
 
     fn group_index(&self, name: &str) -> Vec<usize> {
         let find = |(at, own): (usize, Option<&str>)| (own == Some(name)).then_some(at);
         match self.engine.as_ref() {
-            Engine::Linear(regex) => regex.capture_names().enumerate().filter_map(find).collect(),
+            Engine::Linear(regex, _) => {
+                regex.capture_names().enumerate().filter_map(find).collect()
+            }
             Engine::Backtracking(regex) => {
                 regex.capture_names().enumerate().filter_map(find).collect()
             }
@@ -176,7 +266,7 @@ impl Compiled {
     /// Calls `visit` with each match until it returns false.
     fn each_match(&self, text: &str, mut visit: impl FnMut(&Groups) -> bool) {
         match self.engine.as_ref() {
-            Engine::Linear(regex) => {
+            Engine::Linear(regex, _) => {
                 for captures in regex.captures_iter(text) {
                     let groups = captures
                         .iter()
@@ -371,6 +461,52 @@ mod tests {
         assert_eq!(date.replace_all("1/14/2023", r"\2/\1/"), "14/1/2023");
         assert_eq!(date.replace_all("1/14/2023", "$2/$1/"), "$2/$1/2023");
         assert_eq!(compiled("a").replace_nth("aaa", "b", Some((1, 2))), "aba");
+        for (pattern, first) in [
+            (r"(\d+)/", Some("1")),
+            (r"(?<=/)(\d+)", Some("14")),
+            (r"(x)?/", None),
+            (r"/", None),
+            (r"(x)", None),
+            (r"/([^/]*)", Some("14")),
+            (r"3([^/x]*)", Some("")),
+            (r"3([^/]+)", None),
+            (r"/([^/]*)$", Some("2023")),
+            (r"(?i)/([^/]*)", Some("14")),
+            (r"/([^ä]*)", Some("14/2023")),
+        ] {
+            let found = compiled(pattern).first_group("1/14/2023");
+            assert_eq!(found, first, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn simple_patterns_find_what_the_engine_finds() {
+        let texts = [
+            "",
+            "k=",
+            "k=v",
+            "k=\nk=v w\nk=x",
+            "xk=ä;k=b",
+            "kk=k=\r\n",
+            "K=v",
+        ];
+        for pattern in [
+            r"k=([^\r\n]*)",
+            r"k=([^\n]+)",
+            r"k=([^;=]*)",
+            r"=([^k]+)",
+            r"==([^=]+)",
+        ] {
+            let compiled = compiled(pattern);
+            let Engine::Linear(regex, Some(_)) = compiled.engine.as_ref() else {
+                panic!("{pattern} is not taken for a simple one");
+            };
+            for text in texts {
+                let slowly = regex.captures(text).and_then(|found| found.get(1));
+                let slowly = slowly.map(|own| own.as_str());
+                assert_eq!(compiled.first_group(text), slowly, "{pattern} on {text:?}");
+            }
+        }
     }
 
     #[test]

@@ -91,6 +91,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         replace,
     ),
     rows(
+        "extract",
+        (2, 2),
+        "extract(<text>, <regex>)",
+        "What the first group of the first match holds; NULL without a match. Not in Splunk.",
+        "extract(Message, \"HostName=(\\S+)\")",
+        extract,
+    ),
+    rows(
         "urldecode",
         (1, 1),
         "urldecode(<text>)",
@@ -198,6 +206,15 @@ fn trimmed(call: &Call<'_>, left: bool, right: bool) -> Made {
     })
 }
 
+fn extract(call: &Call<'_>) -> Made {
+    let fixed = pattern(call, 1)?;
+    text(move |args| {
+        let value = args.text(0)?;
+        let first = |compiled: &Compiled| compiled.first_group(&value).map(str::to_owned);
+        with_pattern(fixed.as_ref(), args, 1, first).flatten()
+    })
+}
+
 fn replace(call: &Call<'_>) -> Made {
     let fixed = pattern(call, 1)?;
     if call.is_list(0) {
@@ -222,7 +239,7 @@ fn replace(call: &Call<'_>) -> Made {
     })
 }
 
-fn url_decoded(text: &str) -> String {
+pub(crate) fn url_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
