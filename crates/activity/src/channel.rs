@@ -40,9 +40,21 @@ pub const NTLM: &str = "microsoft-windows-ntlm/operational";
 pub const OPENSSH: &str = "openssh/operational";
 /// Lines of OpenSSH's server in syslog or journald.
 pub const SSHD: &str = "syslog:sshd";
-
 /// Lines of sudo in syslog or journald.
 pub const SUDO: &str = "syslog:sudo";
+
+/// Lines of su in syslog or journald.
+pub const SU: &str = "syslog:su";
+/// Records of logins on Linux: `wtmp`, `btmp`.
+pub const WTMP: &str = "linux:wtmp";
+/// Linux's audit log.
+pub const AUDIT: &str = "linux:audit";
+/// What AnyDesk writes.
+pub const ANYDESK: &str = "program:anydesk";
+/// What TeamViewer writes.
+pub const TEAMVIEWER: &str = "program:teamviewer";
+/// Files of the task scheduler.
+pub const TASK_FILES: &str = "program:task";
 
 /// Whether the machine that writes this log runs what the log is about, and writes under its own name: a Windows
 /// channel, or syslog. The logs of network sensors (`zeek:conn`) are about other machines.
@@ -50,7 +62,7 @@ pub fn is_of_a_host(channel: &str) -> bool {
     Origin::of(channel).is_of_host()
 }
 
-/// Whether a log comes from a machine without Windows: syslog.
+/// Whether a log comes from a machine without Windows: syslog, and what else Unix writes.
 pub fn is_syslog(channel: &str) -> bool {
     Origin::of(channel) == Origin::Host
 }

@@ -116,7 +116,7 @@ pub struct Source {
     pub id: u32,
     /// Path as given or found; archive members as `archive.zip!/member`.
     pub path: String,
-    /// Format: `evtx`, `xml`, `json`, `csv`, `zeek`, `windows-text`, `syslog`, `archive`, `unknown`.
+    /// Format: `evtx`, `xml`, `json`, `csv`, `zeek`, `windows-text`, `syslog`, `program`, `archive`, `unknown`.
     pub kind: String,
     /// Unpacked size in bytes, as far as it was read.
     pub bytes: u64,

@@ -13,6 +13,7 @@ macro_rules! every_way {
             Rdp => rdp::Rdp,
             Ssh => ssh::Ssh,
             Vnc => vnc::Vnc,
+            RemoteTool => remote_tool::RemoteTool,
             Registry => registry::Registry,
             Mssql => mssql::Mssql,
             Printer => printer::Printer,

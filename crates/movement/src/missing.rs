@@ -109,7 +109,7 @@ impl Explain {
                         None => "nothing names the source".into(),
                         Some(src) => self.log(world, src, &["security", SYSMON], hop.first),
                     },
-                    Kind::DestinationLogon => self.log(world, hop.dst, &["security", "syslog:sshd"], hop.first),
+                    Kind::DestinationLogon => self.log(world, hop.dst, &["security", "syslog:sshd", "linux:audit", "linux:wtmp"], hop.first),
                     Kind::DestinationExecution if hop.attempt => "it was refused".into(),
                     Kind::DestinationExecution => self.log(world, hop.dst, &[SYSMON, "security"], hop.first),
                     Kind::DomainController if self.controllers.is_empty() => "no log of a domain controller was read".into(),

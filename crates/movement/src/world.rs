@@ -30,7 +30,7 @@ pub(crate) struct Asked<'a> {
     pub used: AccountId,
 }
 
-/// A user who became another to move on to a further machine.
+/// A user who became another, perhaps to move on to a further machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Became<'a> {
     pub host: HostId,
@@ -52,7 +52,7 @@ pub(crate) struct World<'a> {
     pub left_out: usize,
     /// Who authenticated in a connection that a sensor saw, by its `uid`; `None` if several did.
     authenticated: HashMap<&'a str, Option<AccountId>>,
-    /// Which user became which with sudo to run an SSH client, by host and time.
+    /// Which user became which, with su, or with sudo to run an SSH client or a shell, by host and time.
     pub became: Vec<Became<'a>>,
     /// Tickets that a sensor saw, by client and server.
     asked: HashMap<(HostId, HostId), Vec<Asked<'a>>>,
@@ -82,10 +82,22 @@ impl<'a> World<'a> {
         for_each(catalog, facts::SudoCommand, |row| {
             let program = row.command().split_whitespace().next().unwrap_or_default();
             let program = program.rsplit('/').next().unwrap_or(program);
-            if matches!(
-                program,
-                "ssh" | "scp" | "sftp" | "rsync" | "su" | "bash" | "sh" | "zsh"
-            ) {
+            if row.action() != "failure"
+                && matches!(
+                    program,
+                    "ssh" | "scp" | "sftp" | "rsync" | "su" | "bash" | "sh" | "zsh"
+                )
+            {
+                self.became.push(Became {
+                    host: self.activity.hosts.writer(row.host),
+                    time: row.time,
+                    from: row.src_user(),
+                    to: row.user(),
+                });
+            }
+        });
+        for_each(catalog, facts::UserSwitch, |row| {
+            if row.action() == "success" {
                 self.became.push(Became {
                     host: self.activity.hosts.writer(row.host),
                     time: row.time,

@@ -10,7 +10,9 @@ use zip::ZipArchive;
 
 use crate::collect::Collector;
 use crate::evtx::EvtxReader;
+use crate::journal;
 use crate::limits::{Limits, Progress};
+use crate::logins;
 use crate::recognise::{self, Format};
 use crate::record::Sink;
 use crate::report::{Problem, SourceKind, SourceReport};
@@ -443,11 +445,22 @@ impl<'w, 'd> Worker<'w, 'd> {
                 let input = io::Cursor::new(prefix).chain(input);
                 self.evtx(source.id, input, &mut report);
             }
+            Format::Journal | Format::Logins => {
+                let input = io::Cursor::new(prefix).chain(input);
+                let mut counted = Counted::new(input, "", None);
+                let mut sink = Sink::new(&mut self.collector, &mut report);
+                sink.strict = strict;
+                match found {
+                    Format::Journal => journal::read(&mut counted, self.limits, &mut sink),
+                    _ => logins::read(&mut counted, &mut sink),
+                }
+                report.bytes = counted.count;
+            }
             Format::Text(encoding) => {
                 let input = io::Cursor::new(prefix).chain(input);
                 self.text(encoding, strict, input, &mut report);
                 if report.kind == SourceKind::Unknown && report.problems.is_empty() {
-                    no_log(&mut report, "is text, but not a log that Crabwalk reads (event XML, JSON, CSV, Zeek, syslog, classic Windows text)".to_owned());
+                    no_log(&mut report, "is text, but not a log that Crabwalk reads (event XML, JSON, CSV, Zeek, syslog, auditd, AnyDesk, TeamViewer, classic Windows text)".to_owned());
                 }
             }
             Format::Empty => no_log(&mut report, "is empty".to_owned()),

@@ -5,6 +5,7 @@
 //! event. A table is recognised by the columns in its first line; others, such as this program's own `findings.csv`,
 //! are not tables of events.
 
+use crate::cloud;
 use crate::time;
 
 /// The head of a table of events.
@@ -64,7 +65,7 @@ impl Table {
             let has = |all: &[&str]| names.iter().any(|name| all.contains(&name.as_str()));
             names.len() > 2 && has(TELLING) && has(BESIDE)
         };
-        let names = if timeline || tells(&names) {
+        let names = if timeline || tells(&names) || cloud::is_head(|name| has(&[name])) {
             names
         } else {
             // The same names, spelled otherwise.

@@ -10,6 +10,10 @@ pub(crate) enum Format {
     Zip,
     Gzip,
     Tar,
+    /// Journald's export format, which holds binary values.
+    Journal,
+    /// Logins on Linux: `wtmp`, `btmp`, `utmp`.
+    Logins,
     /// Text in UTF-8 (or nearly so), or in UTF-16.
     Text(&'static Encoding),
     /// Something known that is not a log.
@@ -84,6 +88,12 @@ pub(crate) fn recognise(prefix: &[u8]) -> Format {
     }
     if prefix.get(257..262) == Some(b"ustar") || old_tar(prefix) {
         return Format::Tar;
+    }
+    if crate::journal::is_export(prefix) {
+        return Format::Journal;
+    }
+    if crate::logins::is_logins(prefix) {
+        return Format::Logins;
     }
     for (magic, name) in MAGICS {
         if prefix.starts_with(magic) {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crabwalk_vocabulary::Origin;
 
 use crate::collect::{Begun, Collector, Head, TableId, UNNUMBERED, data_column};
+use crate::place;
 use crate::report::{Problem, SourceReport};
 use crate::time;
 
@@ -227,6 +228,8 @@ pub(crate) struct Sink<'c, 'd> {
     pub cut: bool,
     /// Completes records that came in an envelope.
     pub around: Option<Around>,
+    /// The machine that the source's path tells, once a record named none.
+    place: Option<Option<String>>,
 }
 
 impl<'c, 'd> Sink<'c, 'd> {
@@ -240,6 +243,28 @@ impl<'c, 'd> Sink<'c, 'd> {
             strict: true,
             cut: false,
             around: None,
+            place: None,
+        }
+    }
+
+    /// Gives a record that names no machine the one that its file belongs to by its path.
+    fn place(&mut self) {
+        let origin = Origin::of(&self.record.channel);
+        if !self.record.host.is_empty() || !origin.is_of_host() || origin == Origin::Unknown {
+            return;
+        }
+        if self.place.is_none() {
+            let found = place::host_of(&self.report.path);
+            if let Some(host) = &found {
+                self.warn(
+                    None,
+                    format!("its records name no machine; they are taken for those of {host:?}, as its path says"),
+                );
+            }
+            self.place = Some(found);
+        }
+        if let Some(Some(host)) = &self.place {
+            self.record.host.push_str(host);
         }
     }
 
@@ -255,6 +280,7 @@ impl<'c, 'd> Sink<'c, 'd> {
         if let Some(around) = &self.around {
             around.complete(&mut self.record);
         }
+        self.place();
         let record = &self.record;
         if self.cut && (record.time.is_none() || record.channel.is_empty()) {
             return;

@@ -18,8 +18,10 @@ pub enum SourceKind {
     Zeek,
     /// Classic text of Splunk's `WinEventLog` input.
     WindowsText,
-    /// Lines of syslog, such as Linux's `auth.log`.
+    /// Logs of Unix: lines of syslog, such as Linux's `auth.log`, exports of journald, records of auditd and `wtmp`.
     Syslog,
+    /// A file that a program keeps about what it does, such as the trace of AnyDesk.
+    Program,
     /// A zip, tar or gzip file; its contents are separate sources.
     Archive,
     /// Not readable by Crabwalk.
@@ -37,6 +39,7 @@ impl SourceKind {
             Self::Zeek => "zeek",
             Self::WindowsText => "windows-text",
             Self::Syslog => "syslog",
+            Self::Program => "program",
             Self::Archive => "archive",
             Self::Unknown => "unknown",
         }

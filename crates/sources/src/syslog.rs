@@ -313,9 +313,13 @@ pub(crate) fn fill(record: &mut Record, line: &Line<'_>) {
     record.data("process", line.program);
     record.data("pid", line.pid);
     record.data("message", line.message);
+    if pam(record, line.message) {
+        return;
+    }
     match lower.as_str() {
         "sshd" => ssh(record, line.message),
         "sudo" => sudo(record, line.message),
+        "su" => su(record, line.message),
         _ => {}
     }
 }
@@ -375,6 +379,74 @@ fn ssh(record: &mut Record, message: &str) {
     }
 }
 
+/// Sessions as PAM writes them for any program: `pam_unix(sshd:session): session opened for user eva(uid=1000) by (uid=0)`.
+fn pam(record: &mut Record, message: &str) -> bool {
+    let Some((_, rest)) = message
+        .strip_prefix("pam_")
+        .and_then(|rest| rest.split_once(":session): session "))
+    else {
+        return false;
+    };
+    let Some((state, rest)) = rest.split_once(" for user ") else {
+        return false;
+    };
+    if !matches!(state, "opened" | "closed") {
+        return false;
+    }
+    // `by` follows at the opening: with the name of who asked for it, or only with a number.
+    let (user, by) = rest.rsplit_once(" by ").unwrap_or((rest, ""));
+    let name = |text: &str| {
+        let text = text.trim();
+        text.strip_suffix(')')
+            .and_then(|text| text.rsplit_once("(uid="))
+            .map_or(text, |(name, _)| name)
+            .to_owned()
+    };
+    record.data("action", state);
+    record.data("user", &name(user));
+    record.data("src_user", &name(by));
+    true
+}
+
+/// Who became whom with `su`: of util-linux (`(to root) eva on pts/0`, `FAILED SU (to root) eva on pts/0`), of shadow (`Successful su
+/// for root by eva`, `FAILED su for root by eva`), and of coreutils (`+ pts/0 eva:root`).
+fn su(record: &mut Record, message: &str) {
+    let (refused, rest) = match message
+        .strip_prefix("FAILED SU ")
+        .or_else(|| message.strip_prefix("FAILED su "))
+        .or_else(|| message.strip_prefix("- "))
+    {
+        Some(rest) => (true, rest),
+        None => {
+            let rest = message.strip_prefix("Successful su ");
+            (
+                false,
+                rest.or_else(|| message.strip_prefix("+ "))
+                    .unwrap_or(message),
+            )
+        }
+    };
+    let found = if let Some(rest) = rest.strip_prefix("(to ") {
+        let end = rest.rsplit_once(" on ").map_or(rest, |(front, _)| front);
+        end.split_once(") ")
+    } else if let Some(rest) = rest.strip_prefix("for ") {
+        rest.split_once(" by ")
+    } else if rest.len() < message.len() {
+        let users = rest
+            .split_once(' ')
+            .and_then(|(_, users)| users.split_once([':', '-']));
+        users.map(|(from, to)| (to, from))
+    } else {
+        None
+    };
+    let Some((user, by)) = found else {
+        return;
+    };
+    record.data("action", if refused { "failure" } else { "success" });
+    record.data("user", user.trim());
+    record.data("src_user", by.trim());
+}
+
 /// `eva : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh`.
 fn sudo(record: &mut Record, message: &str) {
     let Some((user, rest)) = message.split_once(" : ") else {
@@ -391,6 +463,16 @@ fn sudo(record: &mut Record, message: &str) {
         record.data("user", target);
     }
     record.data("command", command);
+    // Refusals say why, in front of the rest: `eva : user NOT in sudoers ; TTY=…`.
+    let reason = before.split(" ; ").next().unwrap_or_default();
+    let refused = [
+        "NOT ",
+        "not allowed",
+        "incorrect password",
+        "a password is required",
+    ];
+    let refused = !reason.contains('=') && refused.iter().any(|text| reason.contains(text));
+    record.data("action", if refused { "failure" } else { "success" });
 }
 
 #[cfg(test)]

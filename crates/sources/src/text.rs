@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use encoding_rs::{CoderResult, Decoder, Encoding};
 use memchr::memmem;
 
+use crate::audit::{self, Audit};
 use crate::carried;
 use crate::classic::{self, Block};
 use crate::csv::{self, Dates, Table};
@@ -17,8 +18,10 @@ use crate::limits::Limits;
 use crate::list;
 use crate::piece::Piece;
 use crate::record::{Around, Sink};
+use crate::remote::{self, Remote};
 use crate::report::SourceKind;
 use crate::syslog;
+use crate::task;
 use crate::time;
 use crate::xml::{self, XmlError};
 use crate::zeek::Zeek;
@@ -158,6 +161,7 @@ pub(crate) fn read_delivered(
     let mut splitter = Splitter::new(window, limits, json);
     splitter.now = Some(time::clamped(now));
     splitter.records(sink);
+    splitter.audit.finish(sink);
     splitter.json
 }
 
@@ -166,14 +170,16 @@ struct Splitter<'l, R> {
     limits: &'l Limits,
     json: JsonReader,
     zeek: Zeek,
+    audit: Audit,
+    remote: Remote,
     /// The head of the table, if the source is one.
     table: Option<Table>,
     dates: Dates,
     looked_for_dates: bool,
     /// Entries of Fluentd come in a list, behind which its options may stand.
     listed: bool,
-    /// Records seen of XML, JSON, Zeek, classic text, syslog, CSV.
-    kinds: [u64; 6],
+    /// Records seen of XML, JSON, Zeek, classic text, syslog, CSV, files of programs.
+    kinds: [u64; 7],
     /// When the source was written, which supplies the year for lines without one.
     now: Option<i64>,
     /// Lines whose year was not written.
@@ -192,13 +198,14 @@ struct Splitter<'l, R> {
 /// How far to look ahead for the order of a log's dates, in bytes.
 const MOST_AHEAD: usize = 4 << 20;
 
-const KINDS: [SourceKind; 6] = [
+const KINDS: [SourceKind; 7] = [
     SourceKind::Xml,
     SourceKind::Json,
     SourceKind::Zeek,
     SourceKind::WindowsText,
     SourceKind::Syslog,
     SourceKind::Csv,
+    SourceKind::Program,
 ];
 
 impl<'l, R: Read> Splitter<'l, R> {
@@ -208,11 +215,13 @@ impl<'l, R: Read> Splitter<'l, R> {
             limits,
             json,
             zeek: Zeek::default(),
+            audit: Audit::default(),
+            remote: Remote::default(),
             table: None,
             dates: Dates::default(),
             looked_for_dates: false,
             listed: false,
-            kinds: [0; 6],
+            kinds: [0; 7],
             now: None,
             assumed_year: 0,
             typed: false,
@@ -281,6 +290,7 @@ impl<'l, R: Read> Splitter<'l, R> {
 
     fn close(mut self, sink: &mut Sink<'_, '_>) {
         sink.report.bytes = sink.report.bytes.max(self.window.offset);
+        self.audit.finish(sink);
         let most = KINDS
             .into_iter()
             .zip(self.kinds)
@@ -417,6 +427,10 @@ impl<'l, R: Read> Splitter<'l, R> {
             }
             return;
         }
+        if task::opens(bytes) {
+            self.task(sink);
+            return;
+        }
         if bytes.starts_with(b"<!DOCTYPE") {
             let message = "the document type is ignored: entities are not expanded".to_owned();
             sink.warn(Some(offset), message);
@@ -439,6 +453,35 @@ impl<'l, R: Read> Splitter<'l, R> {
             Piece::Whole(length) | Piece::Broken(length) => self.window.skip(length.max(1)),
             Piece::Open => self.window.skip(1),
         }
+    }
+
+    /// Reads a task of the task scheduler.
+    fn task(&mut self, sink: &mut Sink<'_, '_>) {
+        let offset = self.window.offset;
+        let (length, whole) = match self.piece(self.limits.event_bytes, task::find_end) {
+            Piece::Whole(length) => (length, true),
+            Piece::Broken(length) => (length, false),
+            Piece::Open => (1, false),
+        };
+        let text = match whole {
+            true => Self::text(self.window.head(length), &mut self.lossy),
+            false => self.torn_text(length.min(self.limits.event_bytes)),
+        };
+        let written = *self
+            .now
+            .get_or_insert_with(|| written_at(&sink.report.path));
+        self.kinds[0] += 1;
+        task::read(&text, &sink.report.path, written, &mut sink.record);
+        sink.emit();
+        if !whole {
+            sink.report.problem(crate::report::Problem {
+                offset: Some(offset),
+                record: Some(sink.report.records),
+                message: "a task breaks off; what it holds up to there is kept".to_owned(),
+                loss: true,
+            });
+        }
+        self.window.skip(length.max(1));
     }
 
     /// Reads what there is of an XML event that breaks off.
@@ -744,6 +787,9 @@ impl<'l, R: Read> Splitter<'l, R> {
 
     /// A line that begins with none of the characters above, or a block of such lines.
     fn line(&mut self, sink: &mut Sink<'_, '_>) {
+        if self.audit_line(sink) || self.program_line(sink) {
+            return;
+        }
         if classic::starts_block(self.window.bytes()) {
             self.classic_block(sink);
             return;
@@ -847,6 +893,37 @@ impl<'l, R: Read> Splitter<'l, R> {
             return true;
         }
         false
+    }
+
+    /// A record of Linux's audit log.
+    fn audit_line(&mut self, sink: &mut Sink<'_, '_>) -> bool {
+        if !audit::looks_like(self.window.bytes()) {
+            return false;
+        }
+        let length = self.line_length();
+        let text = Self::text(whole_line(self.window.head(length)), &mut self.lossy);
+        let read = self.audit.line(&text, sink);
+        if read {
+            self.kinds[4] += 1;
+            self.window.skip(length);
+        }
+        read
+    }
+
+    /// A line of the file of a program for remote administration.
+    fn program_line(&mut self, sink: &mut Sink<'_, '_>) -> bool {
+        if self.zeek.is_open() || !remote::looks_like(self.window.bytes()) {
+            return false;
+        }
+        let length = self.line_length();
+        let text = Self::text(whole_line(self.window.head(length)), &mut self.lossy);
+        let read = self.remote.line(&text, &mut sink.record);
+        if read {
+            self.kinds[6] += 1;
+            sink.emit();
+            self.window.skip(length);
+        }
+        read
     }
 
     /// A line in which something carries an event of Windows.

@@ -135,7 +135,7 @@ pub(crate) struct StoredProblem {
     pub loss: bool,
 }
 
-const KINDS: [SourceKind; 9] = [
+const KINDS: [SourceKind; 10] = [
     SourceKind::Evtx,
     SourceKind::Xml,
     SourceKind::Json,
@@ -143,6 +143,7 @@ const KINDS: [SourceKind; 9] = [
     SourceKind::Zeek,
     SourceKind::WindowsText,
     SourceKind::Syslog,
+    SourceKind::Program,
     SourceKind::Archive,
     SourceKind::Unknown,
 ];

@@ -45,6 +45,10 @@ pub enum Family<'c> {
     Zeek(&'c str),
     /// Lines of syslog, by the program that wrote them: `sshd`.
     Syslog(&'c str),
+    /// Another log of a Unix machine about itself: `wtmp`, `audit`.
+    Linux(&'c str),
+    /// A file that a program or service keeps on a machine about what happened there: `anydesk`.
+    Program(&'c str),
     /// Events that came with the CIM's names, by a source type without a colon: `access_combined`.
     Cim(&'c str),
     /// Events that are made from findings, by Splunk's index for them: `risk`, `notable`.
@@ -70,6 +74,10 @@ impl<'c> Family<'c> {
             Self::Zeek(log)
         } else if is("syslog") {
             Self::Syslog(log)
+        } else if is("linux") {
+            Self::Linux(log)
+        } else if is("program") {
+            Self::Program(log)
         } else if is("cim") {
             Self::Cim(log)
         } else if is("stash") {
@@ -87,6 +95,8 @@ pub enum Origin {
     Windows,
     /// A machine with another system, about itself: the content of syslog.
     Host,
+    /// A program on a machine with whatever system, about that machine.
+    Program,
     /// A sensor, about other machines' traffic.
     Network,
     /// Unknown: records that no reader recognises.
@@ -98,7 +108,8 @@ impl Origin {
     pub fn of(channel: &str) -> Self {
         match Family::of(channel) {
             Family::Windows => Self::Windows,
-            Family::Syslog(_) => Self::Host,
+            Family::Syslog(_) | Family::Linux(_) => Self::Host,
+            Family::Program(_) => Self::Program,
             Family::Cim(_) | Family::Unknown => Self::Unknown,
             Family::Zeek(_) | Family::Stash(_) | Family::Other(_) => Self::Network,
         }
@@ -106,7 +117,7 @@ impl Origin {
 
     /// Whether the host named in such events wrote them itself.
     pub fn is_of_host(self) -> bool {
-        matches!(self, Self::Windows | Self::Host | Self::Unknown)
+        !matches!(self, Self::Network)
     }
 }
 
@@ -124,6 +135,8 @@ mod tests {
                 true,
             ),
             ("syslog:sshd", Origin::Host, true),
+            ("linux:wtmp", Origin::Host, true),
+            ("program:anydesk", Origin::Program, true),
             ("zeek:conn", Origin::Network, false),
             ("unknown", Origin::Unknown, true),
             ("cim:access_combined", Origin::Unknown, true),
@@ -139,6 +152,8 @@ mod tests {
             ("Security", Family::Windows),
             ("zeek:conn", Family::Zeek("conn")),
             ("syslog:sshd", Family::Syslog("sshd")),
+            ("linux:wtmp", Family::Linux("wtmp")),
+            ("program:anydesk", Family::Program("anydesk")),
             ("cim:access_combined", Family::Cim("access_combined")),
             ("stash:risk", Family::Stash("risk")),
             ("pan:traffic", Family::Other("traffic")),

@@ -722,7 +722,7 @@ export type Source = {
   id: number;
   /** Path as given or found; archive members as `archive.zip!/member`. */
   path: string;
-  /** Format: `evtx`, `xml`, `json`, `csv`, `zeek`, `windows-text`, `syslog`, `archive`, `unknown`. */
+  /** Format: `evtx`, `xml`, `json`, `csv`, `zeek`, `windows-text`, `syslog`, `program`, `archive`, `unknown`. */
   kind: string;
   /** Unpacked size in bytes, as far as it was read. */
   bytes: number;

@@ -152,4 +152,31 @@ facts! {
     OpenSshLine = [(OPENSSH, 4)] {
         payload: text = "payload",
     }
+
+    /// AnyDesk's server or client did something.
+    AnyDeskLine = [(ANYDESK, 0)] {
+        direction: text = "direction",
+        action: text = "action",
+        src_ip: text = "src_ip",
+        peer_id: text = "peer_id",
+        peer_name: text = "peer_name",
+        auth_method: text = "auth_method",
+    }
+
+    /// A connection of TeamViewer, or its own number.
+    TeamViewerLine = [(TEAMVIEWER, 0)] {
+        direction: text = "direction",
+        peer_id: text = "peer_id",
+        peer_name: text = "peer_name",
+        own_id: text = "own_id",
+        user: text = "user",
+    }
+
+    /// A file of the task scheduler: a task, dated to its registration.
+    TaskFile = [(TASK_FILES, 0)] {
+        author: text = "Author",
+        task_name: text = "TaskName",
+        command: text = "Command",
+        dated_by: text = "dated_by",
+    }
 }

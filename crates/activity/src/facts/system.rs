@@ -56,4 +56,10 @@ facts! {
         data: list = "Data",
         provider: text = "Provider",
     }
+
+    /// ScreenConnect's client let somebody in (100), ran a command (200) or transferred files (201); older ones write all as 0.
+    ScreenConnect = [(APPLICATION, 0), (APPLICATION, 100), (APPLICATION, 200), (APPLICATION, 201)] {
+        data: list = "Data",
+        provider: text = "Provider",
+    }
 }

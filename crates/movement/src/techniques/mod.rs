@@ -13,6 +13,7 @@ mod printer;
 pub(crate) mod rdp;
 mod registry;
 mod relay;
+mod remote_tool;
 mod replication;
 pub(crate) mod service;
 pub(crate) mod smb;

@@ -1,6 +1,6 @@
 //! SSH (T1021.004).
 
-use crabwalk_activity::{AccountKind, facts, for_each, is_service_logon};
+use crabwalk_activity::{AccountKind, HostId, Place, facts, for_each, is_service_logon};
 
 use super::{Started, Technique, ToolName, brief, ran};
 use crate::command::{CommandLine, Named};
@@ -163,6 +163,8 @@ fn logons(world: &World<'_>, out: &mut Sink) {
 
 fn events(world: &mut World<'_>, out: &mut Sink) {
     syslog(world, out);
+    recorded(world, out);
+    audited(world, out);
     logons(world, out);
     let catalog = world.catalog;
     for_each(catalog, facts::OpenSshLine, |row| {
@@ -200,7 +202,7 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
         }
         let host = world.writer(row);
         let src = world.hosts.place(client, host, row.time);
-        if src == crabwalk_activity::Place::Local {
+        if src == Place::Local {
             return;
         }
         let account = world.accounts.of_text(user);
@@ -240,6 +242,108 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
         evidence.attempt = refused;
         out.push(evidence);
     });
+}
+
+/// Logins with a terminal in Linux's `wtmp`, and refused ones in `btmp`. They do not name the program; whoever comes over the
+/// network onto a terminal of their own (`pts/0`) or without one (`ssh:notty`) comes by SSH, unless telnet is still in use.
+fn recorded(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, facts::Login, |row| {
+        let (action, user, line) = (row.action(), row.user(), row.line());
+        let by_network = line.starts_with("pts/") || line.starts_with("ssh");
+        // Programs that open terminals for sessions of their own name these: `tmux(77).%0`, `:0`.
+        let client = row.src_host().split(' ').next().unwrap_or_default();
+        let client = match row.src_ip() {
+            "" if client.contains(['(', ':']) && client.parse::<std::net::IpAddr>().is_err() => "",
+            "" => client,
+            ip => ip,
+        };
+        if !by_network || user.is_empty() || client.is_empty() {
+            return;
+        }
+        let host = world.writer(row);
+        let src = world.hosts.place(client, host, row.time);
+        if let Some(evidence) = login(world, action, user, src, host, row.time, row.reference) {
+            let of = match action {
+                "failure" => format!("a login of {user} on {line} was refused"),
+                _ => format!("{user} logged in on {line} from {client}"),
+            };
+            out.push(Evidence {
+                what: of.into(),
+                ..evidence
+            });
+        }
+    });
+}
+
+/// Logins of OpenSSH's server in Linux's audit log: a session, or a refusal.
+fn audited(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, facts::AuditLogin, |row| {
+        let server = row.exe().rsplit('/').next().unwrap_or_default();
+        let (kind, action, user) = (row.kind(), row.action(), row.user());
+        let tells = match action {
+            "success" => matches!(kind, "USER_LOGIN" | "USER_START"),
+            _ => kind == "USER_LOGIN",
+        };
+        if !tells || !matches!(server, "sshd" | "sshd-session" | "sshd-auth") {
+            return;
+        }
+        let host = world.writer(row);
+        let client = row.src_ip();
+        let src = world.hosts.place(client, host, row.time);
+        if let Some(evidence) = login(world, action, user, src, host, row.time, row.reference) {
+            let who = if user.is_empty() { "somebody" } else { user };
+            let what = match action {
+                "failure" => format!("sshd refused {who}"),
+                _ => format!("sshd opened a session of {who} from {client}"),
+            };
+            out.push(Evidence {
+                what: what.into(),
+                ..evidence
+            });
+        }
+    });
+}
+
+/// What a login or its refusal shows; none if it is neither, or did not come from elsewhere.
+fn login(
+    world: &mut World<'_>,
+    action: &str,
+    user: &str,
+    src: Place,
+    host: HostId,
+    time: i64,
+    reference: u64,
+) -> Option<Evidence> {
+    let refused = match action {
+        "success" => false,
+        "failure" => true,
+        _ => return None,
+    };
+    if matches!(src, Place::Local | Place::Unknown) {
+        return None;
+    }
+    // The whole internet knocks at a server; only whoever comes in has moved.
+    let (act, class, weight) = match refused {
+        true => (Act::None, Class::Refused, 0.0),
+        false => (Act::Strong, Class::Logon, 0.45),
+    };
+    let mut evidence = Evidence::new(
+        Kind::DestinationLogon,
+        Family::Ssh,
+        act,
+        host,
+        time,
+        reference,
+        String::new(),
+    )
+    .technique(&["T1021.004"])
+    .from(src)
+    .used(world.accounts.of_text(user))
+    .weighs(class, weight);
+    evidence.attempt = refused;
+    Some(evidence)
 }
 
 /// Logins that a sensor judged successful.

@@ -321,6 +321,17 @@ impl JsonReader {
                 self.flat.take_row(&event);
                 plaso(&self.flat, &mut sink.record);
             }
+            Shape::Cloud => {
+                if let Some(data) = self.flat.below("", "AuditData").map(str::to_owned)
+                    && serde_json::from_str::<serde::de::IgnoredAny>(&data).is_ok()
+                {
+                    self.flat.parse(&data)?;
+                }
+                let leaves = self.flat.iter().map(|(path, value, _)| (path, value));
+                crate::cloud::fill(&mut sink.record, leaves);
+                sink.emit();
+                return Ok(SourceKind::Json);
+            }
             Shape::Cim(prefix) => cim(&self.flat, prefix, &mut sink.record),
             Shape::Unknown => {
                 self.unknown(text, sink, depth);

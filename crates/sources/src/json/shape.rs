@@ -29,6 +29,8 @@ pub(super) enum Shape {
     /// The same, with nothing but a message.
     PlasoMessage,
     Cim(&'static str),
+    /// Entra ID and Microsoft 365.
+    Cloud,
     Unknown,
 }
 
@@ -133,6 +135,9 @@ pub(super) fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
         {
             return Shape::Zeek(prefix);
         }
+    }
+    if crate::cloud::is_record(|name| flat.iter().any(|(path, ..)| path == name)) {
+        return Shape::Cloud;
     }
     let cim = PREFIXES
         .iter()
