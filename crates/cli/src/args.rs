@@ -43,6 +43,8 @@ pub enum Command {
     Explain(Explain),
     /// Convert a case to another tool's format or an HTML report.
     Export(Export),
+    /// Open a case in the browser, from a server on this machine that has nothing but its report.
+    Ui(Ui),
     /// Let an assistant look at a case or at logs, read only: a Model Context Protocol server on standard input and output.
     Mcp(Mcp),
     /// Learn from logs what is normal, such as which machines make and receive remote desktop connections.
@@ -794,6 +796,26 @@ pub struct Export {
     /// For html: the logs or store of the hunt, for raw records; may be repeated.
     #[arg(long, value_name = "PATH")]
     pub logs: Vec<PathBuf>,
+}
+
+/// Arguments of `ui`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
+    crabwalk hunt evidence/ --out case && crabwalk ui case\n  \
+    crabwalk ui case/case.json --no-open --port 8080     on another machine, to be reached through `ssh -L 8080:localhost:8080`"
+)]
+pub struct Ui {
+    /// A folder written by `hunt --out`, or its case.json.
+    #[arg(value_name = "CASE")]
+    pub case: PathBuf,
+    /// Print the address, and start no browser.
+    #[arg(long)]
+    pub no_open: bool,
+    /// The port on this machine; 0 is any that is free.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
 }
 
 /// Arguments of `mcp`.

@@ -17,6 +17,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Content(args) => crate::content::run(&args),
         Command::Explain(args) => crate::explain::run(&args),
         Command::Export(args) => crate::export::run(&args),
+        Command::Ui(args) => crate::ui::run(&args),
         Command::Mcp(args) => crate::mcp::run(&args),
         Command::Baseline(args) => crate::baseline::run(&args),
         Command::Demo(args) => crate::demo::run(&args),

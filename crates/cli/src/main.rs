@@ -30,6 +30,7 @@ mod serve_demo;
 mod store;
 mod summary;
 mod term;
+mod ui;
 mod units;
 
 use std::process::ExitCode;

@@ -18,7 +18,7 @@ detection:
 ---
 title: Of another system
 level: high
-logsource: {product: linux, service: auditd}
+logsource: {product: linux, service: clamav}
 detection:
   selection: {type: EXECVE}
   condition: selection
@@ -56,7 +56,7 @@ fn rules_find_and_exceptions_silence() {
     assert!(finding["suppressed"].is_null());
     assert_eq!(case["stats"]["findings"], 1);
     let problems = case["content_problems"].to_string();
-    assert!(problems.contains("service auditd"), "{problems}");
+    assert!(problems.contains("service clamav"), "{problems}");
 
     let silenced = [&hunt[..], &["--exceptions", "exceptions.yml"]].concat();
     let Ran { out, status, .. } = crabwalk(at, &[&silenced[..], &["--format", "json"]].concat());
@@ -106,7 +106,7 @@ fn rules_are_listed_and_shown() {
     assert_eq!(status, 0, "{err}");
     assert!(out.contains("Odd process of test"), "{out}");
     assert!(out.contains("1 Sigma rule among them"), "{out}");
-    assert!(err.contains("service auditd"), "{err}");
+    assert!(err.contains("service clamav"), "{err}");
     let Ran { out, status, .. } = crabwalk(
         at,
         &[
@@ -127,5 +127,5 @@ fn rules_are_listed_and_shown() {
     ] {
         assert!(out.contains(part), "{part}: {out}");
     }
-    assert!(!out.contains("auditd"), "{out}");
+    assert!(!out.contains("clamav"), "{out}");
 }

@@ -6,6 +6,7 @@
 //! are not tables of events.
 
 use crate::cloud;
+use crate::masstin;
 use crate::time;
 
 /// The head of a table of events.
@@ -15,6 +16,8 @@ pub(crate) struct Table {
     names: Vec<String>,
     /// Whether it is a plaso timeline.
     timeline: bool,
+    /// Whether it is a timeline of masstin.
+    masstin: bool,
 }
 
 /// Columns that contain the event's id, or the event.
@@ -61,11 +64,12 @@ impl Table {
         ]
         .iter()
         .any(|all| all.iter().all(|name| has(&[name])));
+        let masstin = masstin::is_head(|name| has(&[name]));
         let tells = |names: &[String]| {
             let has = |all: &[&str]| names.iter().any(|name| all.contains(&name.as_str()));
             names.len() > 2 && has(TELLING) && has(BESIDE)
         };
-        let names = if timeline || tells(&names) || cloud::is_head(|name| has(&[name])) {
+        let names = if timeline || masstin || tells(&names) || cloud::is_head(|name| has(&[name])) {
             names
         } else {
             // The same names, spelled otherwise.
@@ -86,7 +90,13 @@ impl Table {
             separator,
             names,
             timeline,
+            masstin,
         })
+    }
+
+    /// Whether this is a timeline of masstin.
+    pub fn is_of_masstin(&self) -> bool {
+        self.masstin
     }
 
     /// The end of the row that begins here, as far as it can be determined; `end`: nothing follows.

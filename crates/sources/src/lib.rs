@@ -55,6 +55,7 @@ mod json;
 mod limits;
 mod list;
 mod logins;
+mod masstin;
 mod message;
 mod piece;
 mod place;

@@ -94,7 +94,9 @@ fn without_time(name: &str) -> Option<&str> {
                 .into_iter()
                 .all(|byte| matches!(byte, b'-' | b'_' | b'.' | b'T' | b'Z' | b':' | b'+'))
     };
+    // The name itself may end in numbers: the last part that is long enough is the time.
     name.char_indices()
+        .rev()
         .filter(|(_, letter)| *letter == '-')
         .find(|(at, _)| name.get(at + 1..).is_some_and(is_time))
         .and_then(|(at, _)| name.get(..at))
@@ -162,8 +164,8 @@ mod tests {
                 Some("ws6.corp.example"),
             ),
             (
-                "Collection-HV-1-2024-03-04T10_00_00Z/uploads/auto/C%3A/x",
-                Some("HV-1"),
+                "Collection-HV-2019-2024-03-04T10_00_00Z/uploads/auto/C%3A/x",
+                Some("HV-2019"),
             ),
             (
                 "Collection-srv7-2024-03-04T10_00_00Z.zip!/uploads/auto/var/log/wtmp",

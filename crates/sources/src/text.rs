@@ -16,6 +16,7 @@ use crate::csv::{self, Dates, Table};
 use crate::json::{self, JsonReader};
 use crate::limits::Limits;
 use crate::list;
+use crate::masstin;
 use crate::piece::Piece;
 use crate::record::{Around, Sink};
 use crate::remote::{self, Remote};
@@ -730,12 +731,22 @@ impl<'l, R: Read> Splitter<'l, R> {
             self.kinds[5] += 1;
             if whole {
                 let row = table.row(&text, &mut self.dates);
-                self.json.read_row(&row, sink);
+                if table.is_of_masstin() {
+                    masstin::fill(&mut sink.record, &row);
+                    sink.emit();
+                } else {
+                    self.json.read_row(&row, sink);
+                }
             } else {
                 let before = sink.report.records;
                 let row = table.cut_row(&text, &mut self.dates);
                 sink.cut = true;
-                self.json.read_row(&row, sink);
+                if table.is_of_masstin() {
+                    masstin::fill(&mut sink.record, &row);
+                    sink.emit();
+                } else {
+                    self.json.read_row(&row, sink);
+                }
                 sink.cut = false;
                 if sink.report.records == before {
                     sink.lost(

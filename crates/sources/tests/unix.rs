@@ -733,3 +733,76 @@ fn sign_ins_read_alike_from_every_export() {
         &[("Operation", "UserLoggedIn"), ("_time", "1709553600000000")],
     );
 }
+
+#[test]
+fn timelines_of_others_quote_events() {
+    let masstin = "time_created,dst_computer,event_type,event_id,logon_type,target_user_name,target_domain_name,src_computer,src_ip,subject_user_name,subject_domain_name,logon_id,detail,log_filename\n2024-03-04 12:00:00.500000,WS6,SUCCESSFUL_LOGON,4624,3,anna,CORP,WS5,10.0.0.5,-,-,0x500,Kerberos,Security.evtx\n2024-03-04 12:00:00.500000,WS6,CONNECT,21,,anna,CORP,,10.0.0.5,,,,,x.evtx\n2024-03-04 12:00:00.500000,srv7,SUCCESSFUL_LOGON,SSH_SUCCESS,,eva,,,10.0.0.7,,,,password,auth.log\n2024-03-04 12:00:00.500000,srv8,CONNECT,SMB,,eva,,,10.0.0.7,,,,,Current.mdb\n";
+    let all = read_bytes("x", masstin.as_bytes());
+    assert_eq!(all.sources[0].kind, SourceKind::Csv);
+    assert_eq!(all.sources[0].records, 4);
+    check(
+        "a logon",
+        &row(&all, "Security", 4624),
+        &[
+            ("_time", NOON),
+            ("host", "WS6"),
+            ("LogonType", "3"),
+            ("TargetUserName", "anna"),
+            ("IpAddress", "10.0.0.5"),
+            ("TargetLogonId", "0x500"),
+            ("WorkstationName", "WS5"),
+        ],
+    );
+    check(
+        "a session",
+        &row(
+            &all,
+            "Microsoft-Windows-TerminalServices-LocalSessionManager/Operational",
+            21,
+        ),
+        &[("User", "CORP\\anna"), ("Address", "10.0.0.5")],
+    );
+    check(
+        "SSH",
+        &row(&all, "syslog:sshd", 0),
+        &[
+            ("host", "srv7"),
+            ("user", "eva"),
+            ("action", "success"),
+            ("src_ip", "10.0.0.7"),
+        ],
+    );
+    check(
+        "another",
+        &row(&all, "masstin:timeline", 0),
+        &[("event_id", "SMB"), ("dst_computer", "srv8")],
+    );
+
+    // Chainsaw: one event, and several that a rule joined.
+    let event = |number: u32| {
+        format!(
+            r#"{{"kind":"evtx","data":{{"Event":{{"EventData":{{"TargetUserName":"ann"}},"System":{{"Channel":"Security","Computer":"SRV-A","EventID":4624,"EventRecordID":{number},"TimeCreated_attributes":{{"SystemTime":"2024-03-04T12:00:00.500000Z"}}}}}}}}}}"#
+        )
+    };
+    let one_line = format!(
+        r#"{{"group":"Sigma","kind":"individual","name":"a","document":{},"timestamp":"2024-03-04T12:00:09+00:00"}}"#,
+        event(1)
+    );
+    let several = format!(
+        r#"{{"group":"Sigma","kind":"aggregate","name":"b","documents":[{},{}],"timestamp":"2024-03-04T12:00:09+00:00"}}"#,
+        event(2),
+        event(1)
+    );
+    for text in [
+        format!("{one_line}\n{several}\n"),
+        format!("[{one_line},{several}]"),
+    ] {
+        let found = rows(&read_bytes("x", text.as_bytes()), "Security", 4624);
+        assert_eq!(found.len(), 2, "a copy counts once");
+        assert!(
+            found
+                .iter()
+                .all(|row| one(row, "TargetUserName") == "ann" && one(row, "_time") == NOON)
+        );
+    }
+}

@@ -1284,8 +1284,8 @@ fn what_is_left_out_is_told() {
     let broken = "title: B\nlogsource: {product: windows, service: system}\ndetection: {condition: nothing}\n";
     for (text, part, fatal) in [
         (
-            "title: L\nlogsource: {product: linux, service: auditd}\ndetection: {s: {a: b}, condition: s}\n",
-            "1 Sigma rule needs events of a log that is not read (product linux, service auditd), such as `L`",
+            "title: L\nlogsource: {product: linux, service: clamav}\ndetection: {s: {a: b}, condition: s}\n",
+            "1 Sigma rule needs events of a log that is not read (product linux, service clamav), such as `L`",
             false,
         ),
         (

@@ -41,6 +41,7 @@ impl Technique for Task {
         events(world, out);
         passing(world, out);
         written(world, out);
+        filed(world, out);
     }
 
     fn call(&self, interface: &str, function: &str) -> Option<Shown> {
@@ -158,6 +159,54 @@ fn written(world: &mut World<'_>, out: &mut Sink) {
             .technique(&["T1053.005"])
             .weighs(Class::Task, 0.2),
         );
+    });
+}
+
+/// A task's file whose author had just come from another machine when it was registered. Files have no zone; only one whose
+/// clock shows UTC, or that names its offset, agrees with a session.
+fn filed(world: &mut World<'_>, out: &mut Sink) {
+    /// From the client's logon to the registration.
+    const REGISTERS: i64 = 10 * SECOND;
+    let catalog = world.catalog;
+    for_each(catalog, facts::TaskFile, |row| {
+        let (author, task) = (row.author(), row.task_name());
+        let name = author.rsplit('\\').next().unwrap_or_default();
+        // Windows' own tasks name a component, `$(@%SystemRoot%\…)`, or Microsoft.
+        if row.dated_by() != "task"
+            || task.to_lowercase().starts_with("\\microsoft\\")
+            || kind_of(name, "") != AccountKind::User
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let Some(user) = world.accounts.of_text(author) else {
+            return;
+        };
+        let from = row.time - REGISTERS;
+        let came = world
+            .sessions_between(host, from, row.time + SECOND)
+            .find(|(_, session)| {
+                session.logon_type == 3 && session.account == Some(user) && session.from().is_some()
+            })
+            .map(|(at, _)| at);
+        let Some(session) = came.and_then(|at| world.sessions.get(at)) else {
+            return;
+        };
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Task,
+            Act::Weak,
+            host,
+            row.time,
+            row.reference,
+            format!("task {} was filed: {}", brief(task), brief(row.command())),
+        )
+        .technique(&["T1053.005"])
+        .weighs(Class::Task, 0.2);
+        evidence.session = Some(session.key());
+        evidence.take_session(session);
+        evidence.program = program(row.command());
+        out.push(evidence);
     });
 }
 
