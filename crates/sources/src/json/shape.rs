@@ -36,7 +36,8 @@ pub(super) enum Shape {
 
 /// Wrappers around the actual record: Splunk export, Elasticsearch export, and shippers.
 ///
-/// Splunk wraps records in `result`, Elasticsearch in `_source` or `fields`, its HTTP collector in `event`, Chainsaw in `document`,
+/// Splunk wraps records in `result`, Elasticsearch in `_source` or `fields`, its HTTP collector in `event`, Chainsaw in `document`
+/// (`data` in its lists),
 /// shippers in `message`, `log` or `record`. With each stands where a tree of the event would be.
 pub(super) const PREFIXES: &[(&str, &str)] = &[
     ("", "Event."),
@@ -45,6 +46,7 @@ pub(super) const PREFIXES: &[(&str, &str)] = &[
     ("fields.", "fields.Event."),
     ("event.", "event.Event."),
     ("document.data.", "document.data.Event."),
+    ("data.", "data.Event."),
     ("message.", "message.Event."),
     ("log.", "log.Event."),
     ("record.", "record.Event."),
