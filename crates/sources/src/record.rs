@@ -253,18 +253,11 @@ impl<'c, 'd> Sink<'c, 'd> {
         if !self.record.host.is_empty() || !origin.is_of_host() || origin == Origin::Unknown {
             return;
         }
-        if self.place.is_none() {
-            let found = place::host_of(&self.report.path);
-            if let Some(host) = &found {
-                self.warn(
-                    None,
-                    format!("its records name no machine; they are taken for those of {host:?}, as its path says"),
-                );
-            }
-            self.place = Some(found);
-        }
-        if let Some(Some(host)) = &self.place {
+        let path = &self.report.path;
+        let place = self.place.get_or_insert_with(|| place::host_of(path));
+        if let Some(host) = place {
             self.record.host.push_str(host);
+            self.record.envelope("host_from", "path");
         }
     }
 

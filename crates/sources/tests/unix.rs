@@ -650,6 +650,7 @@ fn tasks_of_the_scheduler() {
         &row(&all, "program:task", 0),
         &[
             ("host", "WS6"),
+            ("host_from", "path"),
             ("TaskName", r"\Group\Updater"),
             ("dated_by", "file"),
         ],

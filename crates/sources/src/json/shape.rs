@@ -36,9 +36,8 @@ pub(super) enum Shape {
 
 /// Wrappers around the actual record: Splunk export, Elasticsearch export, and shippers.
 ///
-/// Splunk wraps records in `result`, Elasticsearch in `_source` or `fields`, its HTTP collector in `event`, Chainsaw in `document`
-/// (`data` in its lists),
-/// shippers in `message`, `log` or `record`. With each stands where a tree of the event would be.
+/// Splunk wraps records in `result`, Elasticsearch in `_source` or `fields`, its HTTP collector in `event`, Chainsaw in `document`,
+/// or `data` in a list, shippers in `message`, `log` or `record`. With each stands where a tree of the event would be.
 pub(super) const PREFIXES: &[(&str, &str)] = &[
     ("", "Event."),
     ("result.", "result.Event."),
