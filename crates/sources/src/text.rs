@@ -465,7 +465,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             Piece::Open => (1, false),
         };
         let text = match whole {
-            true => Self::text(self.window.head(length), &mut self.lossy),
+            true => Self::text(self.window.head(length), &mut self.lossy).into_owned(),
             false => self.torn_text(length.min(self.limits.event_bytes)),
         };
         let written = *self
