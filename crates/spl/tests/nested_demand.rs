@@ -165,3 +165,22 @@ fn lookups_that_are_written_inside_a_search_are_known() {
         assert!(matches!(writes, Ok(writes) if writes == expected), "{text}");
     }
 }
+
+#[test]
+fn what_is_made_of_the_text_of_an_event_demands_all_of_it() {
+    let mut knowledge = Knowledge::default();
+    let mapping = "- event_types: [\"Security/1\"]\n  aliases:\n    whole: extract(_raw, \"(.*)\")\n    part: a\n";
+    assert_eq!(knowledge.mappings.add_yaml(mapping), Ok(()));
+    let knowledge = Arc::new(knowledge);
+    for (text, all) in [
+        ("search EventCode=1 | stats count by whole", true),
+        ("| tstats count where EventCode=1 by whole", true),
+        ("| tstats count where EventCode=1 by punct", true),
+        ("search EventCode=1 | stats count by part", false),
+    ] {
+        let search =
+            Search::parse("test", text, &knowledge).unwrap_or_else(|error| panic!("{error}"));
+        let columns = demand(&[search], &knowledge).columns("Security", 1);
+        assert_eq!(columns == Columns::All, all, "{text}");
+    }
+}

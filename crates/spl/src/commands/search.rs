@@ -83,8 +83,7 @@ impl Source for Search {
     }
 
     fn reads(&self, needs: &Needs, info: &TypeInfo, knowledge: &Knowledge) -> Reads {
-        let of_the_whole = |name: &str| matches!(name, "_raw" | "linecount" | "punct");
-        if needs.all_columns || needs.names().any(of_the_whole) {
+        if needs.all_columns {
             return Reads::Everything;
         }
         let mut names: Vec<String> = needs.names().map(str::to_owned).collect();

@@ -613,7 +613,13 @@ pub(crate) enum Reads {
 impl Reads {
     /// The columns that fields with these names are made from.
     pub fn columns(info: &TypeInfo, names: &[String]) -> Self {
-        Self::Columns(info.columns_behind(names.iter().map(String::as_str)))
+        let columns = info.columns_behind(names.iter().map(String::as_str));
+        // The text of an event is made of all its columns.
+        let of_the_whole = ["_raw", "linecount", "punct"];
+        if of_the_whole.iter().any(|name| columns.contains(*name)) {
+            return Self::Everything;
+        }
+        Self::Columns(columns)
     }
 }
 
