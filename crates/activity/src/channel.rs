@@ -36,6 +36,8 @@ pub const RDP_CLIENT: &str = "microsoft-windows-terminalservices-rdpclient/opera
 pub const RDP_GATEWAY: &str = "microsoft-windows-terminalservices-gateway/operational";
 /// NTLM: what controllers validate for servers.
 pub const NTLM: &str = "microsoft-windows-ntlm/operational";
+/// File and printer sharing: clients that were refused.
+pub const SMB_SERVER_SECURITY: &str = "microsoft-windows-smbserver/security";
 /// OpenSSH for Windows.
 pub const OPENSSH: &str = "openssh/operational";
 /// Lines of OpenSSH's server in syslog or journald.

@@ -153,6 +153,13 @@ facts! {
         payload: text = "payload",
     }
 
+    /// The server of shares refused a client.
+    SmbRefusal = [(SMB_SERVER_SECURITY, 551)] {
+        client: text = "ClientName" | "ClientAddress",
+        user_name: text = "UserName",
+        status: text = "Status",
+    }
+
     /// AnyDesk's server or client did something.
     AnyDeskLine = [(ANYDESK, 0)] {
         direction: text = "direction",

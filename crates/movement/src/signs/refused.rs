@@ -1,4 +1,4 @@
-//! Refused logons from other hosts (4625): attempted movement.
+//! Refused logons from other hosts (4625, and 551 of the server of shares): attempted movement.
 
 use std::collections::BTreeMap;
 
@@ -43,8 +43,49 @@ struct Refused {
     reason: &'static str,
 }
 
+/// Refusals by two hosts and an account.
+type Refusals = BTreeMap<(HostId, HostId, Option<AccountId>), Vec<Refused>>;
+
+/// Refusals that only the server of shares recorded, which often does not know the account.
+fn shares(world: &mut World<'_>, all: &mut Refusals) {
+    /// Both logs have the same refusal within this time.
+    const SAME: i64 = 2 * SECOND;
+    let audited: BTreeMap<(HostId, HostId), Vec<i64>> =
+        all.iter()
+            .fold(BTreeMap::new(), |mut times, (key, refused)| {
+                let (src, dst, _) = *key;
+                let own: &mut Vec<i64> = times.entry((src, dst)).or_default();
+                own.extend(refused.iter().map(|one| one.time));
+                times
+            });
+    let catalog = world.catalog;
+    for_each(catalog, facts::SmbRefusal, |row| {
+        let host = world.writer(row);
+        let Place::Host(src) = world.hosts.place(row.client(), host, row.time) else {
+            return;
+        };
+        let near = |time: &i64| (time - row.time).abs() <= SAME;
+        if audited
+            .get(&(src, host))
+            .is_some_and(|times| times.iter().any(near))
+        {
+            return;
+        }
+        let account = world.accounts.of_text(row.user_name());
+        if account.is_some_and(|id| !world.accounts.is_user(id)) {
+            return;
+        }
+        all.entry((src, host, account)).or_default().push(Refused {
+            time: row.time,
+            reference: row.reference,
+            logon_type: 3,
+            reason: reason(row.status(), ""),
+        });
+    });
+}
+
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
-    let mut all: BTreeMap<(HostId, HostId, Option<AccountId>), Vec<Refused>> = BTreeMap::new();
+    let mut all = Refusals::new();
     let catalog = world.catalog;
     for_each(catalog, facts::LogonFailure, |row| {
         let name = row.target_user_name();
@@ -68,6 +109,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             reason: reason(row.status(), row.sub_status()),
         });
     });
+    shares(world, &mut all);
     for ((src, dst, account), mut refused) in all {
         refused.sort_by_key(|one| (one.time, one.reference));
         let mut days: Vec<i64> = refused
