@@ -36,6 +36,9 @@ const FUNCTIONS: [&str; 14] = [
     "median", "p90", "range",
 ];
 
+/// Rows of a batch.
+const BATCH: usize = 3;
+
 type Answers = BTreeMap<String, Vec<Vec<String>>>;
 
 /// All aggregations of the field for each group, over rows in so many partitions.
@@ -83,7 +86,11 @@ fn run(rows: &[Row], field: &str, partitions: usize, refs: bool) -> Answers {
             Arc::new(numbers),
             Arc::new(refs),
         ];
-        batches.push(RecordBatch::try_new(Arc::clone(&schema), columns).expect("a batch"));
+        // Small batches: after the first ones DataFusion gives up grouping what has as many groups as rows, and passes the
+        // rows on as states.
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("a batch");
+        let starts = (0..batch.num_rows().max(1)).step_by(BATCH);
+        batches.extend(starts.map(|start| batch.slice(start, BATCH.min(batch.num_rows() - start))));
     }
     let data_type = schema
         .field_with_name(field)
@@ -118,7 +125,10 @@ fn run(rows: &[Row], field: &str, partitions: usize, refs: bool) -> Answers {
         .build()
         .expect("a runtime");
     let batches = runtime.block_on(async {
-        let config = SessionConfig::new().with_target_partitions(partitions.max(1));
+        let mut config = SessionConfig::new().with_target_partitions(partitions.max(1));
+        let execution = &mut config.options_mut().execution;
+        execution.skip_partial_aggregation_probe_rows_threshold = BATCH;
+        execution.skip_partial_aggregation_probe_ratio_threshold = 0.5;
         let context = SessionContext::new_with_config(config);
         let table = MemTable::try_new(Arc::clone(&schema), parts).expect("a table");
         let frame = context.read_table(Arc::new(table)).expect("a frame");

@@ -1,5 +1,6 @@
 //! SPL aggregations without a DataFusion equivalent: over text that may be numeric, over multivalued fields, by time.
 
+mod groups;
 mod reference;
 
 pub use reference::{Aggregation, reference};
@@ -11,15 +12,17 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, ListBuilder, StringBuilder, UInt64Builder,
 };
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, UInt64Type};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility, lit,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, GroupsAccumulator, Signature, Volatility,
+    lit,
 };
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
+use self::groups::{DistinctOfGroups, RefsOfGroups, each_reference};
 use crate::column::list_type;
 use crate::ops::refs::MOST_REFS;
 use crate::value::{display_value, display_values, format_number, number_of};
@@ -262,6 +265,17 @@ impl AggregateUDFImpl for Aggregate {
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let (kind, number) = self.of(&args)?;
         Ok(kind.start(number))
+    }
+
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
+        matches!(self.kind, Kind::Values | Kind::DistinctCount | Kind::Refs)
+    }
+
+    fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        match self.kind {
+            Kind::Refs => Ok(Box::new(RefsOfGroups::default())),
+            kind => Ok(Box::new(DistinctOfGroups::new(kind == Kind::DistinctCount))),
+        }
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -789,42 +803,26 @@ fn rate(values: &[(f64, Box<str>)]) -> Option<f64> {
 #[derive(Debug, Default)]
 struct Refs {
     refs: Vec<u64>,
-    sorted: usize,
 }
 
 impl Refs {
+    fn add(&mut self, reference: u64) {
+        self.refs.push(reference);
+        if self.refs.len() > 2 * MOST_REFS {
+            self.shrink();
+        }
+    }
+
     fn shrink(&mut self) {
         self.refs.sort_unstable();
         self.refs.dedup();
         self.refs.truncate(MOST_REFS);
-        self.sorted = self.refs.len();
     }
 }
 
 impl Accumulator for Refs {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let array = first(values)?;
-        match array.data_type() {
-            DataType::UInt64 => self
-                .refs
-                .extend(array.as_primitive::<UInt64Type>().iter().flatten()),
-            DataType::List(_) => {
-                for list in array.as_list::<i32>().iter().flatten() {
-                    if let Some(refs) = list.as_primitive_opt::<UInt64Type>() {
-                        self.refs.extend(refs.iter().flatten());
-                    }
-                }
-            }
-            other => {
-                return Err(DataFusionError::Internal(format!(
-                    "references cannot be {other}"
-                )));
-            }
-        }
-        if self.refs.len() > 2 * MOST_REFS {
-            self.shrink();
-        }
-        Ok(())
+        each_reference(first(values)?, |_, reference| self.add(reference))
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
