@@ -75,7 +75,7 @@ impl Remote {
             || self.teamviewer(text, record)
     }
 
-    /// `info 2023-05-11 11:39:07.344  gsvc  4376  5424  37  anynet.any_socket - Client-ID: 442226597 (FPR: …).`; UTC.
+    /// `info 2023-05-11 11:39:07.344  gsvc  4376  5424  37  anynet.any_socket - Client-ID: 442226597 (…).`; UTC.
     fn anydesk(&mut self, text: &str, record: &mut Record) -> bool {
         let Some((head, message)) = text.split_once(" - ") else {
             return false;
