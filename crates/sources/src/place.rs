@@ -44,6 +44,18 @@ const NO_HOSTS: [&str; 36] = [
     "artifacts",
 ];
 
+/// Folders at the top of a drive of Windows. A folder of one letter is a drive only above one of them: anybody may have such
+/// folders.
+const ON_DRIVES: [&str; 7] = [
+    "windows",
+    "users",
+    "programdata",
+    "program files",
+    "program files (x86)",
+    "documents and settings",
+    "inetpub",
+];
+
 /// Bytes written as `%3A`, as they are.
 fn decoded(name: &str) -> String {
     if !name.contains('%') {
@@ -63,11 +75,15 @@ fn decoded(name: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Whether a folder stands for a drive: `C`, `C:`, `\\.\C:`.
-fn is_drive(name: &str) -> bool {
+/// Whether a folder stands for a drive: `C:`, `\\.\C:`, or `C` above one of Windows' folders.
+fn is_drive(name: &str, below: &str) -> bool {
     let name = name.rsplit('\\').next().unwrap_or(name);
-    let letter = name.strip_suffix(':').unwrap_or(name);
-    letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_alphabetic())
+    let is_letter =
+        |text: &str| text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    match name.strip_suffix(':') {
+        Some(letter) => is_letter(letter),
+        None => is_letter(name) && ON_DRIVES.contains(&below.to_ascii_lowercase().as_str()),
+    }
 }
 
 fn is_host(name: &str) -> bool {
@@ -133,7 +149,10 @@ pub(crate) fn host_of(path: &str) -> Option<String> {
         .collect();
     let name = |at: usize| parts.get(at).map(|(name, _)| name.as_str());
     let begins = (0..parts.len().saturating_sub(1)).rev().find(|at| {
-        name(*at).is_some_and(is_drive) || (name(*at) == Some("var") && name(at + 1) == Some("log"))
+        let (Some(own), Some(below)) = (name(*at), name(at + 1)) else {
+            return false;
+        };
+        is_drive(own, below) || (own == "var" && below == "log")
     })?;
     for (part, archive) in parts.get(..begins)?.iter().rev() {
         if let Some(host) = of_collection(part) {
@@ -189,6 +208,8 @@ mod tests {
             ("evidence/C/Windows/x", None),
             ("WS6/auth.log", None),
             ("2024/C/Windows/x", None),
+            ("/home/ann/c/auth.log", None),
+            ("ann/c/project/auth.log", None),
             ("C", None),
             ("", None),
             ("a%/%zz/C/x", None),
