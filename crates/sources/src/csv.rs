@@ -46,12 +46,19 @@ const BESIDE: &[&str] = &[
     "_time",
 ];
 
+/// A line with more separators is no head of a table, and would take long to compare.
+const MOST_COLUMNS: usize = 4096;
+
 impl Table {
     /// The table with the columns in this line.
     pub fn of(line: &str) -> Option<Self> {
-        let separator = [',', ';', '\t']
+        let (separator, columns) = [',', ';', '\t']
+            .map(|separator| (separator, line.matches(separator).count()))
             .into_iter()
-            .max_by_key(|separator| line.matches(*separator).count())?;
+            .max_by_key(|(_, columns)| *columns)?;
+        if columns > MOST_COLUMNS {
+            return None;
+        }
         let names: Vec<String> = cells(line, separator)
             .into_iter()
             .map(|name| column(&name))
