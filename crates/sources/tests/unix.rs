@@ -48,11 +48,11 @@ const HEAD: [(&str, &str); 5] = [
     ("_PID", "7"),
 ];
 
-fn json_entry(identifier: &str, message: &str) -> String {
+fn json_entry(identifier: &str, message: &serde_json::Value) -> Vec<u8> {
     format!(
-        r#"{{"__CURSOR":"s=1;i=2","__REALTIME_TIMESTAMP":"1709553600500000","_HOSTNAME":"srv7","SYSLOG_IDENTIFIER":"{identifier}","_PID":"7","MESSAGE":{}}}"#,
-        serde_json::Value::String(message.to_owned())
+        r#"{{"__CURSOR":"s=1;i=2","__REALTIME_TIMESTAMP":"1709553600500000","_HOSTNAME":"srv7","SYSLOG_IDENTIFIER":"{identifier}","_PID":"7","MESSAGE":{message}}}"#
     )
+    .into()
 }
 
 /// A program, its line, and what must be read of it.
@@ -185,7 +185,12 @@ fn a_line_reads_alike_by_every_door() {
             ),
             (
                 "journald's JSON",
-                json_entry(program, message).into(),
+                json_entry(program, &message.into()),
+                SourceKind::Json,
+            ),
+            (
+                "journald's JSON, binary",
+                json_entry(program, &message.as_bytes().into()),
                 SourceKind::Json,
             ),
             ("journald's export", plain.into(), SourceKind::Syslog),

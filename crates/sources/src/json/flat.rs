@@ -216,6 +216,17 @@ impl Flat {
         self.first_value(&joined(prefix, key))
     }
 
+    /// A text written as an array of its bytes, as journald does where it holds a control character.
+    pub fn bytes_below(&self, prefix: &str, key: &str) -> Option<String> {
+        let path = joined(prefix, key);
+        let bytes = self
+            .with_path(&path)
+            .filter(|leaf| leaf.element > 0)
+            .map(|leaf| self.value_of(leaf).parse().ok())
+            .collect::<Option<Vec<u8>>>()?;
+        (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     fn first_value(&self, path: &str) -> Option<&str> {
         let leaf = self
             .with_path(path)

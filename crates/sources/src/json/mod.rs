@@ -299,7 +299,11 @@ impl JsonReader {
             }
             Shape::Journal(prefix) => {
                 let flat = &self.flat;
-                syslog::journal(&mut sink.record, |name| flat.below(prefix, name));
+                let message = flat.bytes_below(prefix, "MESSAGE");
+                syslog::journal(&mut sink.record, |name| match name {
+                    "MESSAGE" => message.as_deref().or_else(|| flat.below(prefix, name)),
+                    _ => flat.below(prefix, name),
+                });
                 for (path, value, element) in flat.iter() {
                     // A value that is not text is an array of bytes.
                     let is_text = element == 0 || value.parse::<u8>().is_err();
