@@ -3,6 +3,8 @@
 //! `TimeGenerated`), and Purview (`AuditData`, `CreationTime`). Fields have the names of Graph and of Microsoft 365, whoever exported
 //! them.
 
+use std::collections::HashSet;
+
 use crate::record::Record;
 use crate::time;
 
@@ -113,6 +115,8 @@ pub(crate) fn fill<'f>(record: &mut Record, leaves: impl Iterator<Item = (&'f st
         Kind::Office => "m365:audit",
     });
     let mut times: [Option<i64>; 2] = [None; 2];
+    // A wrapper repeats fields of the record itself.
+    let mut known: HashSet<(String, &str)> = HashSet::new();
     for (path, value) in &leaves {
         let name = match kind {
             Kind::Office => (*path).to_owned(),
@@ -130,9 +134,10 @@ pub(crate) fn fill<'f>(record: &mut Record, leaves: impl Iterator<Item = (&'f st
             "ipAddress" | "ClientIP" | "ActorIpAddress" => address(value),
             _ => value,
         };
-        // What a wrapper repeats of the record itself.
-        if !record.values(&name).any(|known| known == value) {
-            record.data(&name, value);
+        let own = (name, value);
+        if !known.contains(&own) {
+            record.data(&own.0, value);
+            known.insert(own);
         }
     }
     let [own, around] = times;

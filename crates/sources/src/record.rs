@@ -249,8 +249,11 @@ impl<'c, 'd> Sink<'c, 'd> {
 
     /// Gives a record that names no machine the one that its file belongs to by its path.
     fn place(&mut self) {
+        if !self.record.host.is_empty() {
+            return;
+        }
         let origin = Origin::of(&self.record.channel);
-        if !self.record.host.is_empty() || !origin.is_of_host() || origin == Origin::Unknown {
+        if !origin.is_of_host() || origin == Origin::Unknown {
             return;
         }
         let path = &self.report.path;

@@ -39,10 +39,12 @@ pub(super) struct Flat {
     /// Which paths the leaves have; none if the index is not made of them.
     index: Option<Arc<Index>>,
     known: HashMap<u64, Arc<Index>, BuildHasherDefault<Through>>,
+    /// Bytes that they take.
+    remembered: usize,
 }
 
-/// Sequences of paths that are remembered; a file with more of them is not worth remembering.
-const MOST_KNOWN: usize = 1024;
+/// Bytes of sequences of paths that are remembered; a file with more of them is not worth remembering.
+const MOST_KNOWN: usize = 4 << 20;
 /// Bytes of paths beyond which a sequence is not remembered.
 const MOST_REMEMBERED: usize = 1 << 14;
 
@@ -114,9 +116,12 @@ impl Flat {
             lengths: self.leaves.iter().map(Leaf::length).collect(),
             places,
         });
-        if self.known.len() >= MOST_KNOWN {
+        let size = index.size();
+        if self.remembered + size > MOST_KNOWN {
             self.known.clear();
+            self.remembered = 0;
         }
+        self.remembered += size;
         self.known.insert(hash, Arc::clone(&index));
         self.index = Some(index);
     }
@@ -236,6 +241,10 @@ impl Flat {
 }
 
 impl Index {
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.paths.len() + self.lengths.len() * 4 + self.places.len() * 16
+    }
+
     /// The leaves that may have a path: those whose hash is the same.
     fn places_of(&self, path: &str) -> &[(u64, u32)] {
         let hash = xxh3_64(path.as_bytes());

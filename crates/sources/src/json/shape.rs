@@ -3,6 +3,7 @@
 use super::flat::Flat;
 use super::level::{flat_channel, flat_event_id};
 use super::values::{IDS, number};
+use crate::cloud;
 use crate::csv;
 use crate::hayabusa;
 use crate::zeek;
@@ -137,7 +138,7 @@ pub(super) fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
             return Shape::Zeek(prefix);
         }
     }
-    if crate::cloud::is_record(|name| flat.iter().any(|(path, ..)| path == name)) {
+    if cloud::is_record(|name| flat.has(name)) {
         return Shape::Cloud;
     }
     let cim = PREFIXES

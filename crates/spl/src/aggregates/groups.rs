@@ -19,6 +19,8 @@ use super::{Refs, each_value, first};
 
 /// Values up to which a group's set is searched one by one.
 const FEW: usize = 16;
+/// Bytes that a value in a group takes, roughly.
+const VALUE: usize = 8;
 
 /// The distinct values of each group, or how many there are.
 #[derive(Debug, Default)]
@@ -85,27 +87,21 @@ impl DistinctOfGroups {
         place
     }
 
-    fn add(
+    /// Takes groups out. Texts stay for the groups that are left, and go with the last.
+    fn emitted(
         &mut self,
-        values: &[ArrayRef],
-        groups: &[usize],
-        filter: Option<&BooleanArray>,
-        total: usize,
-    ) -> Result<()> {
-        self.groups.resize_with(total, Set::default);
-        each_value(first(values)?, false, |row, text| {
-            if !passes(filter, row) {
-                return;
-            }
-            let place = self.place(text);
-            let group = groups
-                .get(row)
-                .and_then(|group| self.groups.get_mut(*group));
-            if group.is_some_and(|group| group.add(place)) {
-                self.bytes += 8;
-            }
-        });
-        Ok(())
+        emit_to: EmitTo,
+        answer: impl FnOnce(&Self, &[Set]) -> ArrayRef,
+    ) -> ArrayRef {
+        let groups = emit_to.take_needed(&mut self.groups);
+        let answer = answer(self, &groups);
+        if self.groups.is_empty() {
+            *self = Self::new(self.counts);
+        } else {
+            let values: usize = groups.iter().map(Set::len).sum();
+            self.bytes = self.bytes.saturating_sub(VALUE * values);
+        }
+        answer
     }
 
     /// The values of groups as lists, in lexicographic order if they are `sorted`; an empty group is NULL if `or_null`.
@@ -142,7 +138,20 @@ impl GroupsAccumulator for DistinctOfGroups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.add(values, group_indices, opt_filter, total_num_groups)
+        self.groups.resize_with(total_num_groups, Set::default);
+        each_value(first(values)?, false, |row, text| {
+            if !passes(opt_filter, row) {
+                return;
+            }
+            let place = self.place(text);
+            let group = group_indices
+                .get(row)
+                .and_then(|group| self.groups.get_mut(*group));
+            if group.is_some_and(|group| group.add(place)) {
+                self.bytes += VALUE;
+            }
+        });
+        Ok(())
     }
 
     fn merge_batch(
@@ -151,21 +160,23 @@ impl GroupsAccumulator for DistinctOfGroups {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.add(values, group_indices, None, total_num_groups)
+        self.update_batch(values, group_indices, None, total_num_groups)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let groups = emit_to.take_needed(&mut self.groups);
-        if self.counts {
-            let counts = groups.iter().map(|group| i64::try_from(group.len()).ok());
-            return Ok(Arc::new(counts.collect::<Int64Array>()));
-        }
-        Ok(self.lists(&groups, true, true))
+        Ok(self.emitted(emit_to, |all, groups| {
+            if all.counts {
+                let counts = groups.iter().map(|group| i64::try_from(group.len()).ok());
+                return Arc::new(counts.collect::<Int64Array>());
+            }
+            all.lists(groups, true, true)
+        }))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        let groups = emit_to.take_needed(&mut self.groups);
-        Ok(vec![self.lists(&groups, false, false)])
+        Ok(vec![self.emitted(emit_to, |all, groups| {
+            all.lists(groups, false, false)
+        })])
     }
 
     fn convert_to_state(
@@ -204,28 +215,6 @@ pub(super) struct RefsOfGroups {
     bytes: usize,
 }
 
-impl RefsOfGroups {
-    fn add(
-        &mut self,
-        values: &[ArrayRef],
-        groups: &[usize],
-        filter: Option<&BooleanArray>,
-        total: usize,
-    ) -> Result<()> {
-        self.groups.resize_with(total, Refs::default);
-        each_reference(first(values)?, |row, reference| {
-            let group = groups
-                .get(row)
-                .and_then(|group| self.groups.get_mut(*group));
-            if let Some(group) = group.filter(|_| passes(filter, row)) {
-                let before = group.refs.capacity();
-                group.add(reference);
-                self.bytes += 8 * group.refs.capacity().saturating_sub(before);
-            }
-        })
-    }
-}
-
 impl GroupsAccumulator for RefsOfGroups {
     fn update_batch(
         &mut self,
@@ -234,7 +223,17 @@ impl GroupsAccumulator for RefsOfGroups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.add(values, group_indices, opt_filter, total_num_groups)
+        self.groups.resize_with(total_num_groups, Refs::default);
+        each_reference(first(values)?, |row, reference| {
+            let group = group_indices
+                .get(row)
+                .and_then(|group| self.groups.get_mut(*group));
+            if let Some(group) = group.filter(|_| passes(opt_filter, row)) {
+                let before = group.refs.capacity();
+                group.add(reference);
+                self.bytes += 8 * group.refs.capacity().saturating_sub(before);
+            }
+        })
     }
 
     fn merge_batch(
@@ -243,7 +242,7 @@ impl GroupsAccumulator for RefsOfGroups {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.add(values, group_indices, None, total_num_groups)
+        self.update_batch(values, group_indices, None, total_num_groups)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
@@ -272,7 +271,7 @@ impl GroupsAccumulator for RefsOfGroups {
         let values = first(values)?;
         let rows: Vec<usize> = (0..values.len()).collect();
         let mut each = Self::default();
-        each.add(
+        each.update_batch(
             std::slice::from_ref(values),
             &rows,
             opt_filter,

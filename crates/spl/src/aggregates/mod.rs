@@ -778,7 +778,7 @@ impl Accumulator for Bag {
 
 /// Percentile of sorted numbers by the nearest rank, which Splunk takes: always one of them, and of two in the middle the
 /// higher.
-fn percentile(sorted: &[f64], thousandths: u32) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], thousandths: u32) -> f64 {
     // Whole numbers, so that 90 % of ten is nine.
     let rank = u64::from(thousandths) * sorted.len() as u64 / 100_000;
     let at = (rank as usize).min(sorted.len().saturating_sub(1));

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use crate::aggregates::percentile;
 use crate::plan::wildcards::matches;
 use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
@@ -261,10 +262,9 @@ impl Fences {
     }
 }
 
-/// The number below which so many quarters of sorted numbers lie, by nearest rank.
-fn quartile(sorted: &[f64], quarters: usize) -> Option<f64> {
-    let rank = (sorted.len() * quarters).div_ceil(4);
-    sorted.get(rank.saturating_sub(1)).copied()
+/// The number below which so many quarters of sorted numbers lie, as `perc25` and `perc75` give it.
+fn quartile(sorted: &[f64], quarters: u32) -> Option<f64> {
+    (!sorted.is_empty()).then(|| percentile(sorted, quarters * 25_000))
 }
 
 /// How frequent the value of each row is among all rows: by its text, or by its bin if all are numbers.

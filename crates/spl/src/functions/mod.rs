@@ -17,7 +17,7 @@ pub(crate) mod terms;
 mod text;
 pub mod time;
 
-pub(crate) use text::url_decoded;
+pub(crate) use text::{digest, url_decoded};
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -158,7 +158,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "md5(<text>)",
         "The MD5 hash of the text, in hexadecimal.",
         "md5(CommandLine)",
-        |call| each(call, digest::<md5::Md5>),
+        |call| each(call, |text| digest::<md5::Md5>(text.as_bytes())),
     ),
     rows(
         "sha1",
@@ -166,7 +166,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "sha1(<text>)",
         "The SHA-1 hash of the text, in hexadecimal.",
         "sha1(CommandLine)",
-        |call| each(call, digest::<sha1::Sha1>),
+        |call| each(call, |text| digest::<sha1::Sha1>(text.as_bytes())),
     ),
     rows(
         "sha256",
@@ -174,7 +174,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "sha256(<text>)",
         "The SHA-256 hash of the text, in hexadecimal.",
         "sha256(CommandLine)",
-        |call| each(call, digest::<sha2::Sha256>),
+        |call| each(call, |text| digest::<sha2::Sha256>(text.as_bytes())),
     ),
     rows(
         "sha512",
@@ -182,7 +182,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "sha512(<text>)",
         "The SHA-512 hash of the text, in hexadecimal.",
         "sha512(CommandLine)",
-        |call| each(call, digest::<sha2::Sha512>),
+        |call| each(call, |text| digest::<sha2::Sha512>(text.as_bytes())),
     ),
 ];
 
@@ -263,10 +263,11 @@ pub(crate) fn url_decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn digest<D: sha2::digest::Digest>(text: &str) -> String {
+/// A hash in hexadecimal digits.
+pub(crate) fn digest<D: sha2::digest::Digest>(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
-    for byte in D::digest(text.as_bytes()) {
+    for byte in D::digest(bytes) {
         let _ = write!(out, "{byte:02x}");
     }
     out

@@ -13,10 +13,10 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, lit};
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::digest::Digest;
 
 use super::{Answer, CallError, Entry, Prepared, call};
 use crate::column::Typed;
+use crate::functions::{digest, url_decoded};
 
 /// Most bytes that decompressing a value may give.
 const MOST_BYTES: u64 = 1 << 20;
@@ -87,7 +87,20 @@ fn step(written: &Written) -> Result<Step, String> {
                 names.join(", ")
             )
         })?;
-    (operation.make)(&written.args).map_err(|error| format!("`{}`: {error}", operation.name))
+    let failed = |error: String| format!("`{}`: {error}", operation.name);
+    let further = written.args.iter().enumerate().skip(operation.obeyed);
+    for (at, value) in further {
+        let default = at
+            .checked_sub(operation.obeyed)
+            .and_then(|at| operation.defaults.get(at));
+        if !default.is_some_and(|default| default.is(value)) {
+            return Err(failed(format!(
+                "argument {}, {value}, is not supported",
+                at + 1
+            )));
+        }
+    }
+    (operation.make)(&written.args).map_err(failed)
 }
 
 /// CyberChef takes an operation's name in any case, with blanks or without.
@@ -100,25 +113,60 @@ fn plain(name: &str) -> String {
 
 struct Operation {
     name: &'static str,
+    /// How many arguments, from the first, `make` reads.
+    obeyed: usize,
+    /// What the others are in a recipe that leaves them alone: CyberChef saves all. Other values are errors.
+    defaults: &'static [Default],
     make: fn(&[Value]) -> Result<Step, String>,
 }
+
+enum Default {
+    Flag(bool),
+    Number(u64),
+    Text(&'static str),
+}
+
+impl Default {
+    fn is(&self, value: &Value) -> bool {
+        match self {
+            Self::Flag(flag) => value.as_bool() == Some(*flag),
+            Self::Number(number) => value.as_u64() == Some(*number),
+            Self::Text(text) => value.as_str() == Some(text),
+        }
+    }
+}
+
+/// Of the operations that decompress: where the data begin, and how memory is taken.
+const INFLATES: &[Default] = &[
+    Default::Number(0),
+    Default::Number(0),
+    Default::Text("Adaptive"),
+    Default::Flag(false),
+    Default::Flag(false),
+];
 
 const OPERATIONS: &[Operation] = &[
     Operation {
         name: "From Base64",
+        obeyed: 2,
+        defaults: &[Default::Flag(false)],
         make: |args| {
-            let engine = base64(args)?;
-            Ok(Box::new(move |bytes| {
-                // Blanks and line ends are no characters of the alphabet and are passed over, as CyberChef's default does.
-                let text: Vec<u8> = bytes.into_iter().filter(u8::is_ascii_graphic).collect();
-                engine.decode(text).ok()
+            let (engine, signs) = base64(args)?;
+            let passes_over = args.get(1).and_then(Value::as_bool).unwrap_or(true);
+            Ok(Box::new(move |mut bytes| {
+                if passes_over {
+                    bytes.retain(|byte| byte.is_ascii_alphanumeric() || signs.contains(byte));
+                }
+                engine.decode(bytes).ok()
             }))
         },
     },
     Operation {
         name: "To Base64",
+        obeyed: 1,
+        defaults: &[],
         make: |args| {
-            let engine = base64(args)?;
+            let (engine, _) = base64(args)?;
             Ok(Box::new(move |bytes| {
                 Some(engine.encode(bytes).into_bytes())
             }))
@@ -126,13 +174,17 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "From Hex",
-        make: |args| {
-            default_only(args, &["Auto", "None", "Space"])?;
-            Ok(Box::new(|bytes| from_hex(&bytes)))
+        obeyed: 1,
+        defaults: &[],
+        make: |args| match args.first().and_then(Value::as_str) {
+            None | Some("Auto" | "None" | "Space") => Ok(Box::new(|bytes| from_hex(&bytes))),
+            Some(other) => Err(format!("the delimiter `{other}` is not supported")),
         },
     },
     Operation {
         name: "To Hex",
+        obeyed: 1,
+        defaults: &[Default::Number(0)],
         make: |args| {
             let between = match args.first().and_then(Value::as_str) {
                 None | Some("Space") => " ",
@@ -147,15 +199,19 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "URL Decode",
+        obeyed: 0,
+        defaults: &[Default::Flag(true)],
         make: |_| {
             Ok(Box::new(|bytes| {
                 let text = String::from_utf8_lossy(&bytes);
-                Some(crate::functions::url_decoded(&text).into_bytes())
+                Some(url_decoded(&text).into_bytes())
             }))
         },
     },
     Operation {
         name: "From Punycode",
+        obeyed: 1,
+        defaults: &[],
         make: |args| {
             let names = args.first().and_then(Value::as_bool).unwrap_or(false);
             Ok(Box::new(move |bytes| {
@@ -171,6 +227,8 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "Decode text",
+        obeyed: 1,
+        defaults: &[],
         make: |args| match args.first().and_then(Value::as_str) {
             Some("UTF-8 (65001)") => Ok(Box::new(Some)),
             Some("UTF-16LE (1200)") => Ok(Box::new(|bytes| utf16(&bytes, u16::from_le_bytes))),
@@ -183,6 +241,8 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "Remove null bytes",
+        obeyed: 0,
+        defaults: &[],
         make: |_| {
             Ok(Box::new(|mut bytes| {
                 bytes.retain(|byte| *byte != 0);
@@ -192,12 +252,14 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "Reverse",
+        obeyed: 1,
+        defaults: &[],
         make: |args| match args.first().and_then(Value::as_str) {
-            None | Some("Byte") => Ok(Box::new(|mut bytes| {
+            Some("Byte") => Ok(Box::new(|mut bytes| {
                 bytes.reverse();
                 Some(bytes)
             })),
-            Some("Character") => Ok(Box::new(|bytes| {
+            None | Some("Character") => Ok(Box::new(|bytes| {
                 let text = String::from_utf8_lossy(&bytes);
                 Some(text.chars().rev().collect::<String>().into_bytes())
             })),
@@ -206,12 +268,14 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "ROT13",
-        make: |args| {
-            if !(args.is_empty()
-                || args == [Value::from(true), true.into(), false.into(), 13.into()])
-            {
-                return Err("only the default arguments are supported".to_owned());
-            }
+        obeyed: 0,
+        defaults: &[
+            Default::Flag(true),
+            Default::Flag(true),
+            Default::Flag(false),
+            Default::Number(13),
+        ],
+        make: |_| {
             Ok(Box::new(|mut bytes| {
                 for byte in &mut bytes {
                     *byte = match *byte {
@@ -226,28 +290,42 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "MD5",
-        make: |_| Ok(Box::new(|bytes| Some(digest::<md5::Md5>(&bytes)))),
+        obeyed: 0,
+        defaults: &[],
+        make: |_| {
+            Ok(Box::new(|bytes| {
+                Some(digest::<md5::Md5>(&bytes).into_bytes())
+            }))
+        },
     },
     Operation {
         name: "SHA1",
-        make: |args| match args.first() {
-            None => Ok(Box::new(|bytes| Some(digest::<sha1::Sha1>(&bytes)))),
-            Some(rounds) if rounds.as_u64() == Some(80) => {
-                Ok(Box::new(|bytes| Some(digest::<sha1::Sha1>(&bytes))))
-            }
-            Some(rounds) => Err(format!("{rounds} rounds are not supported")),
+        obeyed: 0,
+        defaults: &[Default::Number(80)],
+        make: |_| {
+            Ok(Box::new(|bytes| {
+                Some(digest::<sha1::Sha1>(&bytes).into_bytes())
+            }))
         },
     },
     Operation {
         name: "SHA2",
+        obeyed: 1,
+        defaults: &[Default::Number(64), Default::Number(160)],
         make: |args| match args.first().and_then(Value::as_str) {
-            Some("256") => Ok(Box::new(|bytes| Some(digest::<sha2::Sha256>(&bytes)))),
-            None | Some("512") => Ok(Box::new(|bytes| Some(digest::<sha2::Sha512>(&bytes)))),
+            Some("256") => Ok(Box::new(|bytes| {
+                Some(digest::<sha2::Sha256>(&bytes).into_bytes())
+            })),
+            None | Some("512") => Ok(Box::new(|bytes| {
+                Some(digest::<sha2::Sha512>(&bytes).into_bytes())
+            })),
             Some(other) => Err(format!("the size `{other}` is not supported")),
         },
     },
     Operation {
         name: "Gunzip",
+        obeyed: 0,
+        defaults: &[],
         make: |_| {
             Ok(Box::new(|bytes| {
                 inflated(flate2::read::MultiGzDecoder::new(bytes.as_slice()))
@@ -256,6 +334,8 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "Zlib Inflate",
+        obeyed: 0,
+        defaults: INFLATES,
         make: |_| {
             Ok(Box::new(|bytes| {
                 inflated(flate2::read::ZlibDecoder::new(bytes.as_slice()))
@@ -264,6 +344,8 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "Raw Inflate",
+        obeyed: 0,
+        defaults: INFLATES,
         make: |_| {
             Ok(Box::new(|bytes| {
                 inflated(flate2::read::DeflateDecoder::new(bytes.as_slice()))
@@ -272,27 +354,18 @@ const OPERATIONS: &[Operation] = &[
     },
 ];
 
-fn default_only(args: &[Value], taken: &[&str]) -> Result<(), String> {
-    match args.first().and_then(Value::as_str) {
-        Some(other) if !taken.contains(&other) => Err(format!(
-            "`{other}` is not supported; these are: {}",
-            taken.join(", ")
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn base64(args: &[Value]) -> Result<GeneralPurpose, String> {
-    let (alphabet, padded) = match args.first().and_then(Value::as_str) {
-        None | Some("A-Za-z0-9+/=") => (&alphabet::STANDARD, true),
-        Some("A-Za-z0-9-_") => (&alphabet::URL_SAFE, false),
+/// How an alphabet is read and written, and its characters besides letters and digits.
+fn base64(args: &[Value]) -> Result<(GeneralPurpose, &'static [u8]), String> {
+    let (alphabet, padded, signs) = match args.first().and_then(Value::as_str) {
+        None | Some("A-Za-z0-9+/=") => (&alphabet::STANDARD, true, &b"+/="[..]),
+        Some("A-Za-z0-9-_") => (&alphabet::URL_SAFE, false, &b"-_="[..]),
         Some(other) => return Err(format!("the alphabet `{other}` is not supported")),
     };
     let config = GeneralPurposeConfig::new()
         .with_encode_padding(padded)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
-    Ok(GeneralPurpose::new(alphabet, config))
+    Ok((GeneralPurpose::new(alphabet, config), signs))
 }
 
 /// Pairs of hexadecimal digits, with or without `0x`, `\x`, blanks, commas and colons.
@@ -344,15 +417,29 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<Vec<u8>> {
     Some(text.into_bytes())
 }
 
-fn digest<D: Digest>(bytes: &[u8]) -> Vec<u8> {
-    let digits = D::digest(bytes);
-    let digits: Vec<String> = digits.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.concat().into_bytes()
-}
-
 /// The decompressed bytes; nothing if they are more than a value should hold.
 fn inflated(reader: impl Read) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     reader.take(MOST_BYTES + 1).read_to_end(&mut out).ok()?;
     (out.len() as u64 <= MOST_BYTES).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_names_every_operation() {
+        let meaning = crate::commands::ALL
+            .iter()
+            .find(|command| command.usage.name == "cyberchef")
+            .map(|command| command.usage.meaning);
+        for operation in OPERATIONS {
+            assert!(
+                meaning.is_some_and(|text| text.contains(operation.name)),
+                "{}",
+                operation.name
+            );
+        }
+    }
 }
