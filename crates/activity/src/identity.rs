@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 use crabwalk_vocabulary::account::well_known;
 pub use crabwalk_vocabulary::account::{AccountKind, kind_of};
 pub use crabwalk_vocabulary::address;
+use crabwalk_vocabulary::time::day;
 
 /// A host, by its place in [`Hosts::all`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,7 +87,8 @@ struct Namesake {
 
 /// Maximum length of a computer's NetBIOS name.
 const NETBIOS: usize = 15;
-/// With this many runs of one address, a host is taken to have several addresses rather than a changing one.
+/// With this many runs of one address within a day, a host is taken to have several addresses rather than a changing
+/// one. Clients of a VPN get another address of its pool each time they connect, and the same ones again on other days.
 const SEVERAL: usize = 3;
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
@@ -108,6 +110,8 @@ pub struct Hosts {
     sightings: HashMap<(HostId, IpAddr), BTreeMap<i64, (i64, i64)>>,
     /// The conclusions from the sightings; see [`Hosts::settle`].
     held: HashMap<IpAddr, Vec<Held>>,
+    /// Addresses that several hosts have at once, with the day.
+    shared: BTreeSet<(IpAddr, i64)>,
 }
 
 /// Whether two addresses may be in one network, within which a host with one address changes to another.
@@ -119,6 +123,13 @@ fn same_network(a: IpAddr, b: IpAddr) -> bool {
         // Hosts have many IPv6 addresses at once.
         _ => false,
     }
+}
+
+/// Whether a host has an address beside others, by the starts of its runs there.
+fn alternates(starts: &[i64]) -> bool {
+    starts
+        .windows(SEVERAL)
+        .any(|some| matches!((some.first(), some.last()), (Some(a), Some(b)) if b - a <= 24 * HOUR))
 }
 
 fn is_nothing(text: &str) -> bool {
@@ -378,6 +389,16 @@ impl Hosts {
         })
     }
 
+    /// Registers addresses that several hosts have at once, with the day.
+    pub(crate) fn share(&mut self, addresses: BTreeSet<(IpAddr, i64)>) {
+        self.shared = addresses;
+    }
+
+    /// Whether several hosts had an address on the day of a time, such as a branch behind one address.
+    pub(crate) fn is_shared(&self, ip: IpAddr, time: i64) -> bool {
+        self.shared.contains(&(ip, day(time)))
+    }
+
     /// Whether a host is known to have had any address.
     pub fn has_address(&self, host: HostId) -> bool {
         self.get(host).is_some_and(|host| !host.ips.is_empty())
@@ -428,11 +449,16 @@ impl Hosts {
                     _ => runs.push((ip, first, last)),
                 }
             }
-            let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-            for (ip, ..) in &runs {
-                *counts.entry(*ip).or_default() += 1;
+            let mut starts: HashMap<IpAddr, Vec<i64>> = HashMap::new();
+            for (ip, first, _) in &runs {
+                starts.entry(*ip).or_default().push(*first);
             }
-            let stays = |ip: &IpAddr| counts.get(ip).is_some_and(|count| *count >= SEVERAL);
+            let several: BTreeSet<IpAddr> = starts
+                .into_iter()
+                .filter(|(_, starts)| alternates(starts))
+                .map(|(ip, _)| ip)
+                .collect();
+            let stays = |ip: &IpAddr| several.contains(ip);
             let moved = |from: &IpAddr, to: &IpAddr| {
                 from != to && !stays(from) && !stays(to) && same_network(*from, *to)
             };

@@ -7,6 +7,7 @@ use crabwalk_activity::{
     base_name,
 };
 
+use crate::agreement;
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
 use crate::history::Moved;
 use crate::programs::program;
@@ -491,7 +492,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
 /// Sets each hop's confidence once all its evidence is known.
 pub(crate) fn weigh(world: &World<'_>, hops: &mut [Draft]) {
     for hop in hops {
-        hop.confidence = confidence(world, hop);
+        hop.confidence = agreement::confidence(world, hop);
     }
 }
 
@@ -786,96 +787,6 @@ fn connection_witness(
         evidence.source_program = program(one.image);
     }
     evidence
-}
-
-/// Techniques §1.9: each class of observation adds once.
-fn confidence(world: &World<'_>, hop: &Draft) -> f64 {
-    let mut classes: BTreeMap<Class, f64> = BTreeMap::new();
-    for one in &hop.evidence {
-        let weight = classes.entry(one.class).or_default();
-        *weight = weight.max(one.weight);
-    }
-    let mut sum: f64 = classes.values().sum();
-    let joined = hop
-        .evidence
-        .iter()
-        .filter(|one| one.act == Act::Strong)
-        .filter_map(|one| world.session_of(&one.session?))
-        .any(|session| session.logon_type != 0);
-    if hop.act < Act::Strong {
-        sum = sum.min(0.29);
-    } else if !hop.attempt && agrees_from_elsewhere(hop) {
-        sum = sum.max(AGREED);
-    }
-    if !hop.attempt && agrees_by_key(hop) {
-        sum = sum.max(BY_KEY);
-    } else if !hop.attempt && is_seen_on_the_way(world, hop) {
-        sum = sum.max(AGREED);
-    }
-    if hop.src.is_none() && !hop.tunnel {
-        sum = sum.min(if joined { 0.4 } else { 0.29 });
-    }
-    (sum.clamp(0.05, 0.99) * 100.0).round() / 100.0
-}
-
-/// The weight if source, controller and destination report the same movement.
-const BY_KEY: f64 = 0.9;
-
-/// Whether intent at the source, a controller's ticket and the logon at the destination name the same source and
-/// account: then it happened, whether or not an act was seen.
-fn agrees_by_key(hop: &Draft) -> bool {
-    let (Some(src), Some(used)) = (hop.src, hop.used) else {
-        return false;
-    };
-    let has = |classes: &[Class], from: bool| {
-        hop.evidence.iter().any(|one| {
-            classes.contains(&one.class)
-                && (!from || (one.src == Place::Host(src) && one.used == Some(used)))
-        })
-    };
-    has(
-        &[Class::Client, Class::ClientUser, Class::ExplicitCredentials],
-        false,
-    ) && has(&[Class::Ticket], true)
-        && has(&[Class::Logon], true)
-}
-
-/// Whether a sensor and a controller, independently of each other, saw the way to a host without logs.
-fn is_seen_on_the_way(world: &World<'_>, hop: &Draft) -> bool {
-    let (Some(src), Some(used)) = (hop.src, hop.used) else {
-        return false;
-    };
-    let from = |one: &&Evidence| one.src == Place::Host(src);
-    world.hosts.get(hop.dst).is_some_and(|host| !host.logged)
-        && hop
-            .evidence
-            .iter()
-            .filter(from)
-            .any(|one| one.class == Class::Ticket && one.used == Some(used))
-        && hop
-            .evidence
-            .iter()
-            .filter(from)
-            .any(|one| one.kind == Kind::Network)
-}
-
-/// The weight of an unambiguous act if another kind of witness names the source.
-const AGREED: f64 = 0.35;
-
-/// Whether, within seconds of a certain act, another kind of witness names the source.
-fn agrees_from_elsewhere(hop: &Draft) -> bool {
-    const BESIDE: i64 = 5 * SECOND;
-    let Some(src) = hop.src else { return false };
-    hop.evidence
-        .iter()
-        .filter(|one| one.act == Act::Strong)
-        .any(|act| {
-            hop.evidence.iter().any(|one| {
-                one.kind != act.kind
-                    && one.src == Place::Host(src)
-                    && (one.time - act.time).abs() <= BESIDE
-            })
-        })
 }
 
 /// What was seen, for people.

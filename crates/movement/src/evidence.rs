@@ -146,6 +146,8 @@ pub(crate) enum Class {
     Tuple,
     /// A file that arrived over a share was run or loaded.
     UsedFile,
+    /// A domain controller, or the destination for its own accounts, validated a password hash.
+    Validated,
     /// WinRM authenticated somebody.
     WinrmLogon,
     /// WMI logged a client's operation.

@@ -200,6 +200,13 @@ impl History {
         self.written.get(&host).is_some_and(Days::is_long)
     }
 
+    /// Whether a host's log has logons or tickets of the day of a time.
+    pub fn logs_logons(&self, host: HostId, time: i64) -> bool {
+        let today = day(time);
+        let own = self.written.get(&host);
+        own.is_some_and(|days| days.all().any(|one| one == today))
+    }
+
     /// Whether the account makes such a hop on other days too: to the same host, or in the same way to others.
     pub fn is_habit(&self, hop: Moved) -> bool {
         let today = day(hop.time);

@@ -34,6 +34,7 @@
 //! ```
 
 mod actor;
+mod agreement;
 mod assemble;
 mod attach;
 mod causes;

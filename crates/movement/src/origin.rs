@@ -441,7 +441,7 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
     let Some(given) = hop.used.and_then(|used| origins.validated.get(&used)) else {
         return;
     };
-    let times: Vec<i64> = hop
+    let logged: Vec<i64> = hop
         .sessions
         .iter()
         .filter_map(|key| world.session_of(key))
@@ -449,13 +449,30 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
         .map(|session| session.time)
         .take(8)
         .collect();
-    for time in times {
+    // Where the destination does not log logons, the source says when, and the client calls itself by the source's name.
+    let meant: Vec<i64> = if world.history.logs_logons(hop.dst, hop.first) {
+        Vec::new()
+    } else {
+        let own = hop.evidence.iter();
+        own.filter(|one| one.class == Class::ExplicitCredentials || one.class == Class::Client)
+            .map(|one| one.time)
+            .take(8)
+            .collect()
+    };
+    let claims = |workstation: &str| {
+        hop.src
+            .is_some_and(|src| world.hosts.is_account_of(workstation, src))
+    };
+    let times = logged.iter().map(|time| (*time, false));
+    let times = times.chain(meant.iter().map(|time| (*time, true)));
+    for (time, by_name) in times {
         let start = given.partition_point(|one| one.0 < time - AT_ONCE);
         let near = given
             .get(start..)
             .unwrap_or_default()
             .iter()
             .take_while(|one| one.0 <= time + AT_ONCE)
+            .filter(|one| !by_name || claims(one.2))
             .find(|one| {
                 one.1 == hop.dst
                     || world
@@ -480,7 +497,7 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
                         },
                     ),
                 )
-                .weighs(Class::Ticket, 0.1),
+                .weighs(Class::Validated, 0.1),
             );
             return;
         }

@@ -4,6 +4,8 @@ use crate::facts;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
+use crabwalk_vocabulary::time::day;
+
 use super::Activity;
 use crate::connections::{End, each_end, is_service_port, oriented};
 use crate::identity::{AccountKind, HostId, Hosts, Place, address, kind_of, short};
@@ -577,8 +579,80 @@ struct Claim {
     host: HostId,
 }
 
+/// Whether an address is another one of the same IP version: a machine has addresses of both versions at once.
+fn is_elsewhere(other: IpAddr, ip: IpAddr) -> bool {
+    other != ip && other.is_ipv4() == ip.is_ipv4()
+}
+
+/// Where machines were seen, whether they logged it themselves or their tickets say so.
+struct Places(HashMap<HostId, Vec<(i64, IpAddr)>>);
+
+impl Places {
+    fn new(claims: &[Claim], certain: &HashMap<HostId, Vec<(i64, i64, IpAddr)>>) -> Self {
+        let mut all: HashMap<HostId, Vec<(i64, IpAddr)>> = HashMap::new();
+        for one in claims {
+            all.entry(one.host).or_default().push((one.time, one.ip));
+        }
+        for (host, seen) in certain {
+            let own = all.entry(*host).or_default();
+            own.extend(
+                seen.iter()
+                    .flat_map(|(first, last, ip)| [(*first, *ip), (*last, *ip)]),
+            );
+        }
+        for own in all.values_mut() {
+            own.sort_unstable();
+        }
+        Self(all)
+    }
+
+    /// Whether a machine that had an address before and has it again was elsewhere in the meantime: then the lease may
+    /// have been another's, as in the pool of a VPN.
+    fn left(&self, host: HostId, ip: IpAddr, from: i64, to: i64) -> bool {
+        let own = self.0.get(&host).map_or(&[][..], Vec::as_slice);
+        let start = own.partition_point(|(time, _)| *time <= from);
+        let meanwhile = own.get(start..).unwrap_or_default().iter();
+        meanwhile
+            .take_while(|(time, _)| *time < to)
+            .any(|(_, other)| is_elsewhere(*other, ip))
+    }
+
+    /// Whether a machine seen at an address from `first` to `last` is next seen elsewhere after a later time, or was last
+    /// seen elsewhere before an earlier one.
+    fn gone(&self, host: HostId, ip: IpAddr, first: i64, last: i64, time: i64) -> bool {
+        let own = self.0.get(&host).map_or(&[][..], Vec::as_slice);
+        let other = if time > last {
+            own.get(own.partition_point(|(seen, _)| *seen <= last))
+        } else if time < first {
+            let before = own.partition_point(|(seen, _)| *seen < first);
+            before.checked_sub(1).and_then(|at| own.get(at))
+        } else {
+            None
+        };
+        other.is_some_and(|(seen, other)| {
+            is_elsewhere(*other, ip) && (*seen > time) == (time > last)
+        })
+    }
+}
+
+/// Addresses by day that several machines have at once, such as a branch behind one address: three or more, by turns.
+/// A lease that changes hands does not come back on the same day.
+fn shared(claims: &[Claim]) -> BTreeSet<(IpAddr, i64)> {
+    const SEVERAL: usize = 3;
+    let mut all = BTreeSet::new();
+    let of = |one: &Claim| (one.ip, day(one.time));
+    for same in claims.chunk_by(|a, b| of(a) == of(b)) {
+        let machines: BTreeSet<HostId> = same.iter().map(|one| one.host).collect();
+        let runs = same.chunk_by(|a, b| a.host == b.host).count();
+        if machines.len() >= SEVERAL && runs > machines.len() {
+            all.extend(same.first().map(of));
+        }
+    }
+    all
+}
+
 /// Claims that nothing contradicts.
-fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
+fn undisputed(hosts: &mut Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
     const HOUR: i64 = 3600 * SECOND;
     /// A client that requests tickets of two machines within this time is neither of them.
     const AT_ONCE: i64 = 600 * SECOND;
@@ -597,6 +671,8 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
     }
     claims.sort_unstable();
     claims.dedup();
+    hosts.share(shared(&claims));
+    claims.retain(|one| !hosts.is_shared(one.ip, one.time));
     // Certain locations: sightings by time.
     let mut holders: HashMap<IpAddr, Vec<(i64, i64, HostId)>> = HashMap::new();
     let mut whereabouts: HashMap<HostId, Vec<(i64, i64, IpAddr)>> = HashMap::new();
@@ -604,16 +680,29 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
         holders.entry(ip).or_default().push((first, last, host));
         whereabouts.entry(host).or_default().push((first, last, ip));
     }
+    let places = Places::new(&claims, &whereabouts);
     claims.retain(|one| {
-        let (mut near, mut before, mut after) = (false, false, false);
+        let mut near = false;
+        let mut around: BTreeMap<HostId, (Option<i64>, Option<i64>)> = BTreeMap::new();
         for (first, last, host) in holders.get(&one.ip).into_iter().flatten() {
             if *host == one.host {
                 continue;
             }
-            near |= (first - HOUR..=last + HOUR).contains(&one.time);
-            before |= *first <= one.time && one.time - last <= 24 * HOUR;
-            after |= *last >= one.time && first - one.time <= 24 * HOUR;
+            near |= (first - HOUR..=last + HOUR).contains(&one.time)
+                && !places.gone(*host, one.ip, *first, *last, one.time);
+            let (before, after) = around.entry(*host).or_default();
+            if *first <= one.time && one.time - last <= 24 * HOUR {
+                *before = (*before).max(Some((*last).min(one.time)));
+            }
+            if *last >= one.time && first - one.time <= 24 * HOUR {
+                let next = (*first).max(one.time);
+                *after = Some(after.map_or(next, |own| own.min(next)));
+            }
         }
+        let stayed = |(host, around): (&HostId, &(Option<i64>, Option<i64>))| {
+            let span = around.0.zip(around.1);
+            span.is_some_and(|(before, after)| !places.left(*host, one.ip, before, after))
+        };
         // What a machine itself logs about its location precedes requests made in its name.
         let day = one.time - 24 * HOUR..=one.time + 24 * HOUR;
         let (mut here, mut away) = (false, false);
@@ -623,7 +712,7 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
                 away |= *ip != one.ip && ip.is_ipv4() == one.ip.is_ipv4();
             }
         }
-        let disputed = near || (before && after);
+        let disputed = near || around.iter().any(stayed);
         let elsewhere = away && !here;
         !disputed && !elsewhere
     });
@@ -642,13 +731,28 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
                 .into_iter()
                 .flatten()
                 .any(|other| (other.time - one.time).abs() <= AT_ONCE);
-            let between = matches!((before, after), (Some(a), Some(b)) if a.host == b.host);
+            let between = matches!(
+                (before, after),
+                (Some(a), Some(b)) if a.host == b.host && !places.left(a.host, a.ip, a.time, b.time)
+            );
             if at_once || between {
                 disputed.insert((one.ip, one.time, one.host));
             }
         }
     }
-    // A machine that is elsewhere before and after has not moved.
+    // A machine that is elsewhere before and after has not moved, unless another had its place in the meantime.
+    let taken = |ip: IpAddr, host: HostId, from: i64, to: i64| {
+        let start = claims.partition_point(|one| (one.ip, one.time) <= (ip, from));
+        let meanwhile = claims.get(start..).unwrap_or_default().iter();
+        meanwhile
+            .take_while(|one| (one.ip, one.time) < (ip, to))
+            .any(|one| one.host != host)
+            || holders
+                .get(&ip)
+                .into_iter()
+                .flatten()
+                .any(|(first, last, own)| *own != host && *first > from && *last < to)
+    };
     let mut seen: BTreeMap<HostId, Vec<(i64, i64, IpAddr)>> = BTreeMap::new();
     for one in &claims {
         seen.entry(one.host)
@@ -679,6 +783,7 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
             if let (Some(before), Some(after)) = neighbours
                 && before.0 == after.0
                 && count(*ip) < SEVERAL
+                && !taken(before.0, host, before.2, after.1)
             {
                 let start = claims.partition_point(|one| (one.ip, one.time) < (*ip, *first));
                 disputed.extend(
@@ -730,7 +835,7 @@ impl Facts {
                 }
             }
         }
-        sure.retain(|(_, ip, time)| !hosts.is_held(*ip, *time));
+        sure.retain(|(_, ip, time)| !hosts.is_held(*ip, *time) && !hosts.is_shared(*ip, *time));
         for (host, ip, time) in sure {
             hosts.holds(host, ip, time);
         }
