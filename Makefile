@@ -86,7 +86,7 @@ wheel: ui/dist/report.js ## the Python package: a wheel and a source distributio
 
 .PHONY: test
 test: ui/dist/report.js ## install what the tests need, and run all tests (TEST=name for a selection)
-	@.ci/need cargo cc evtxexport openssl stix2_validator store-readers splunk-sdk mcp-client export-readers
+	@.ci/need cargo cc evtxexport openssl stix2_validator store-readers splunk-sdk mcp-client export-readers jq curl
 	CRABWALK_REQUIRE_TOOLS=1 cargo test $(CARGO_FLAGS) --workspace $(TEST)
 	$(if $(TEST),,@$(MAKE) --no-print-directory python browser)
 
@@ -132,9 +132,17 @@ clippy: ## lints of Rust, warnings are errors
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
 .PHONY: docs
-docs: ## build the code's documentation, checking its links
+docs: book ## build the code's documentation, checking its links, and the book
 	@.ci/need cargo cc
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_FLAGS) --workspace --no-deps
+
+.PHONY: book
+book: ## only the book of docs/; the test `book` checks its links and runs its commands
+	@.ci/need cargo cc mdbook
+	rm -rf $(CARGO_TARGET_DIR)/book
+	mdbook build --dest-dir $(CARGO_TARGET_DIR)/book docs
+	@! grep -rlE 'href="[^":]*\.md["#]' $(CARGO_TARGET_DIR)/book || { echo "these pages link to sources"; exit 1; }
+	@echo "built: $(CARGO_TARGET_DIR)/book/index.html"
 
 .PHONY: audit
 audit: ## known vulnerabilities of dependencies (fetches the advisory database from GitHub)

@@ -18,7 +18,7 @@ pub const SCHEMA: &str = "crabwalk.case/1";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Case {
-    /// [`SCHEMA`].
+    /// `crabwalk.case/1`.
     pub schema: String,
     /// When the hunt finished.
     pub created: String,

@@ -1,15 +1,15 @@
 //! The case as the front end sees it: `ui/src/data/case.ts` is generated from the document's types, and `eventnames.ts`
-//! from the content table, so that both sides always agree.
+//! from the content table, so that both sides always agree. `docs/case.md` has the same for people.
 //!
-//! `CASE_TYPES=write cargo test --workspace --lib typescript` writes them.
+//! `REFERENCE=write cargo test --workspace --lib reference` writes them.
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
 
 use crabwalk_detect::{DetectionType, RiskObjectKind};
 use crabwalk_movement::{AccountRole, Certainty, Kind, LinkKind, Standing, SwitchedAt};
+use crabwalk_testing::assert_fresh;
 use crabwalk_vocabulary::Severity;
 use serde::Serialize;
 use ts_rs::{Config, TS, TypeVisitor};
@@ -73,18 +73,20 @@ fn values<T: Serialize>(all: &[T]) -> Vec<String> {
         .collect()
 }
 
-fn page() -> String {
+/// The types of the document that are structures, by name.
+fn declared() -> BTreeMap<String, String> {
     let mut declared = Declared {
         config: Config::new().with_large_int("number"),
         seen: BTreeSet::new(),
         all: BTreeMap::new(),
     };
     declared.visit::<Case>();
-    let mut page =
-        "// The case document. Written from the types of crates/case by its tests; do not edit.\n\
-        // Where case.json has an event, a report has the event's number in its table.\n\n"
-            .to_owned();
-    for (docs, name, values) in [
+    declared.all
+}
+
+/// The types of the document that are one of a few texts: what it means, its name, its values.
+fn choices() -> [(&'static str, &'static str, Vec<String>); 9] {
+    [
         (
             "The part that an account plays.",
             "AccountRole",
@@ -122,7 +124,15 @@ fn page() -> String {
             "SwitchedAt",
             values(&SwitchedAt::ALL),
         ),
-    ] {
+    ]
+}
+
+fn page() -> String {
+    let mut page =
+        "// The case document. Written from the types of crates/case by its tests; do not edit.\n\
+        // Where case.json has an event, a report has the event's number in its table.\n\n"
+            .to_owned();
+    for (docs, name, values) in choices() {
         let _ = writeln!(
             page,
             "/** {docs} */\nexport type {name} = {};\n",
@@ -134,35 +144,90 @@ fn page() -> String {
         "/** The kinds of witnesses, in display order. */\nexport const WITNESS_KINDS = [{}] as const;",
         values(&Kind::ALL).join(", ")
     );
-    for text in declared.all.values() {
+    for text in declared().values() {
         page.push('\n');
         page.push_str(&laid_out(text));
     }
     page
 }
 
-/// Checks that a file of the front end is up to date; with `CASE_TYPES=write` writes it.
-fn assert_fresh(file: &str, page: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../ui/src/data")
-        .join(file);
-    if std::env::var_os("CASE_TYPES").is_some_and(|value| value == "write") {
-        std::fs::write(&path, page).unwrap_or_else(|error| panic!("{error}"));
+/// The same for people: a section for each type, with a table of its keys.
+fn for_people() -> String {
+    let mut page = "# The case document\n\n\
+        <!-- Written from the types of crates/case by its tests; do not edit. -->\n\n\
+        `case.json` is one JSON object of the type [Case](#case), schema `crabwalk.case/1`, with one hop or finding per line. Times \
+        are RFC 3339 in UTC. Lists may be empty; keys are always there.\n"
+        .to_owned();
+    let mut types: BTreeMap<String, String> = BTreeMap::new();
+    let choices = choices();
+    let names: BTreeSet<String> = declared()
+        .into_keys()
+        .chain(choices.iter().map(|(_, name, _)| (*name).to_owned()))
+        .collect();
+    for (docs, name, values) in &choices {
+        let text = format!("{docs} One of `{}`.\n", values.join("`, `"));
+        types.insert((*name).to_owned(), text);
     }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == page,
-        "ui/src/data/{file} is stale: run `CASE_TYPES=write cargo test --workspace --lib typescript` and commit it"
-    );
+    for (name, text) in declared() {
+        let text = laid_out(&text);
+        let comment = |line: &str| {
+            let line = line.trim().strip_prefix("/**")?.strip_suffix("*/")?;
+            Some(line.trim().replace('|', "\\|").replace('<', "&lt;"))
+        };
+        let mut lines = text.lines();
+        let mut section = lines.next().and_then(comment).unwrap_or_default();
+        section.push_str("\n\n| key | type | meaning |\n| --- | --- | --- |\n");
+        let mut docs = String::new();
+        for line in lines {
+            if let Some(own) = comment(line) {
+                docs = own;
+            } else if let Some((key, kind)) = line
+                .trim()
+                .strip_suffix(';')
+                .and_then(|line| line.split_once(": "))
+            {
+                let kind = linked(kind, &names);
+                let _ = writeln!(section, "| `{}` | {kind} | {docs} |", key.trim_matches('"'));
+                docs.clear();
+            }
+        }
+        types.insert(name, section);
+    }
+    // The whole first, then its parts.
+    let whole = types.remove_entry("Case");
+    for (name, section) in whole.into_iter().chain(types) {
+        let _ = write!(page, "\n## {name}\n\n{section}");
+    }
+    page
+}
+
+/// A type of TypeScript in words of JSON, with links to the document's own types.
+fn linked(kind: &str, names: &BTreeSet<String>) -> String {
+    if let Some(kind) = kind.strip_suffix(" | null") {
+        return format!("{} or null", linked(kind, names));
+    }
+    let inner = |before: &str| kind.strip_prefix(before)?.strip_suffix('>');
+    if let Some(kind) = inner("Array<") {
+        return format!("list of {}", linked(kind, names));
+    }
+    if names.contains(kind) {
+        return format!("[{kind}](#{})", kind.to_lowercase());
+    }
+    kind.replace('|', "\\|").replace('<', "&lt;")
 }
 
 #[test]
-fn the_front_end_has_the_types_of_the_case() {
-    assert_fresh("case.ts", &page());
+fn the_reference_has_the_types_of_the_case() {
+    assert_fresh("docs/case.md", &for_people());
 }
 
 #[test]
-fn the_front_end_has_the_names_of_events_and_logon_types() {
+fn the_front_end_has_the_types_of_the_case_in_its_reference() {
+    assert_fresh("ui/src/data/case.ts", &page());
+}
+
+#[test]
+fn the_front_end_has_the_names_of_events_and_logon_types_in_its_reference() {
     let mut page = "// Windows events in a few words, by channel and id. Written from content/windows/events.tsv by the tests of crates/case; do not edit.\n\
         export const EVENT_NAMES: Record<string, Record<number, string>> = {\n"
         .to_owned();
@@ -184,5 +249,5 @@ fn the_front_end_has_the_names_of_events_and_logon_types() {
         let _ = writeln!(page, "  {number}: {words:?},");
     }
     page.push_str("};\n");
-    assert_fresh("eventnames.ts", &page);
+    assert_fresh("ui/src/data/eventnames.ts", &page);
 }

@@ -851,14 +851,14 @@ fn desk(parts: &Parts) -> Map<String, Value> {
 }
 
 /// The front end's types, `ui/src/data/api.ts`, are written from the schemas, which a test of the program compares with
-/// what the server answers. `CASE_TYPES=write cargo test --workspace --lib typescript` writes them.
+/// what the server answers. `REFERENCE=write cargo test --workspace --lib reference` writes them.
 #[cfg(test)]
 mod typescript {
     #![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
     use std::fmt::Write as _;
-    use std::path::Path;
 
+    use crabwalk_testing::assert_fresh;
     use serde_json::Value;
 
     fn written(schema: &Value, indent: &str) -> String {
@@ -902,7 +902,7 @@ mod typescript {
     }
 
     #[test]
-    fn the_front_end_has_the_types_of_the_api() {
+    fn the_front_end_has_the_types_of_the_api_in_its_reference() {
         let mut page = "// What the server answers and is asked. Written from the schemas of crates/server/src/api.rs by its tests; do \
             not edit.\n"
             .to_owned();
@@ -912,13 +912,6 @@ mod typescript {
                 write!(page, "\nexport type {name} = {};\n", written(schema, "")).unwrap();
             }
         }
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/src/data/api.ts");
-        if std::env::var_os("CASE_TYPES").is_some_and(|value| value == "write") {
-            std::fs::write(&path, &page).unwrap();
-        }
-        assert!(
-            std::fs::read_to_string(&path).unwrap_or_default() == page,
-            "ui/src/data/api.ts is stale: run `CASE_TYPES=write cargo test --workspace --lib typescript` and commit it"
-        );
+        assert_fresh("ui/src/data/api.ts", &page);
     }
 }

@@ -33,6 +33,7 @@
 mod cases;
 mod corpus;
 mod events;
+mod page;
 mod program;
 pub mod scene;
 mod suite;
@@ -40,5 +41,6 @@ mod suite;
 pub use cases::{Block, Expected, blocks, files};
 pub use corpus::corpus;
 pub use events::{Event, Events};
+pub use page::assert_fresh;
 pub use program::{Ran, crabwalk, crabwalk_reading, program, tool};
 pub use suite::{Differs, Suite};

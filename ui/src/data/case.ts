@@ -125,7 +125,7 @@ export type BlindHost = {
 
 /** Everything that one hunt concluded. */
 export type Case = {
-  /** [`SCHEMA`]. */
+  /** `crabwalk.case/1`. */
   schema: string;
   /** When the hunt finished. */
   created: string;
