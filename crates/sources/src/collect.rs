@@ -419,6 +419,8 @@ pub struct Collected {
 enum Identity {
     /// Its number, with its host, channel, id and time.
     Number,
+    /// The same, of a record that quotes part of the event.
+    Quote,
     /// A hash of its full content.
     Content(u64),
     /// Nothing.
@@ -539,6 +541,8 @@ const BATCH_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone, Copy)]
 struct Current {
     identity: Identity,
+    /// Whether it took the place of one that quotes it.
+    overtook: bool,
     key: u64,
     /// Key in `contents`.
     content: u64,
@@ -560,6 +564,10 @@ pub struct Collector<'d> {
     last_coverage: Option<u32>,
     /// Key of each record read, with its index in `coverage`.
     seen: Seen,
+    /// Those of `seen` that were only quoted so far.
+    quoted: Seen,
+    /// Keys of rows ([`key_of_quote`]) that quote what was read in full later.
+    overtaken: Copies,
     /// What records without a number say.
     contents: Contents,
     /// What [`Demand::identities`] says.
@@ -592,6 +600,8 @@ impl<'d> Collector<'d> {
             coverage_index: HashMap::new(),
             last_coverage: None,
             seen: Seen::default(),
+            quoted: Seen::default(),
+            overtaken: Copies::default(),
             contents: Contents::default(),
             keeps_identities: demand.identities(),
             duplicates: 0,
@@ -724,19 +734,34 @@ impl<'d> Collector<'d> {
         self.begin_as(table, head, Identity::Content(content))
     }
 
+    /// Like [`begin`](Self::begin), for a numbered record that quotes part of the event: the event itself takes its place,
+    /// whichever is read first.
+    pub fn begin_quoted(&mut self, table: TableId, head: &Head<'_>) -> Begun {
+        self.begin_as(table, head, Identity::Quote)
+    }
+
     fn begin_as(&mut self, table: TableId, head: &Head<'_>, identity: Identity) -> Begun {
         use std::collections::hash_map::Entry;
 
         let coverage = self.coverage_of(table, head);
         let own = &self.tables[table.0];
         let (channel, event_id) = (&own.channel, own.event_id);
+        let mut overtook = None;
         let (key, content, is_copy) = match identity {
-            Identity::Number => {
+            Identity::Number | Identity::Quote => {
                 let key = number_identity(head.host, channel, event_id, head.record, head.time);
+                let is_quote = matches!(identity, Identity::Quote);
                 let is_copy = match self.seen.entry(key) {
+                    Entry::Occupied(_) if !is_quote => {
+                        overtook = self.quoted.remove(&key);
+                        overtook.is_none()
+                    }
                     Entry::Occupied(_) => true,
                     Entry::Vacant(place) => {
                         place.insert(coverage);
+                        if is_quote {
+                            self.quoted.insert(key, coverage);
+                        }
                         false
                     }
                 };
@@ -772,8 +797,15 @@ impl<'d> Collector<'d> {
             self.current = None;
             return Begun::Duplicate;
         }
+        if let Some(place) = overtook {
+            self.duplicates += 1;
+            self.overtaken.insert(key_of_quote(key));
+            let covered = &mut self.coverage[place];
+            covered.records = covered.records.saturating_sub(1);
+        }
         self.current = Some(Current {
             identity,
+            overtook: overtook.is_some(),
             key,
             content,
             time: head.time,
@@ -811,8 +843,13 @@ impl<'d> Collector<'d> {
         table.hosts.push(row, head.host);
         table.sources.push(head.source);
         table.records.push(head.record);
-        table.keys.push(key);
-        table.numbered.push(matches!(identity, Identity::Number));
+        table.keys.push(match identity {
+            Identity::Quote => key_of_quote(key),
+            _ => key,
+        });
+        table
+            .numbered
+            .push(matches!(identity, Identity::Number | Identity::Quote));
         table.bytes += 32 + head.host.len();
         Begun::Row
     }
@@ -861,8 +898,15 @@ impl<'d> Collector<'d> {
             return;
         };
         match current.identity {
-            Identity::Number => {
+            Identity::Number if current.overtook => {
+                self.duplicates = self.duplicates.saturating_sub(1);
+                self.overtaken.remove(&key_of_quote(current.key));
+                self.quoted.insert(current.key, current.coverage);
+                self.coverage[current.coverage].records += 1;
+            }
+            Identity::Number | Identity::Quote => {
                 self.seen.remove(&current.key);
+                self.quoted.remove(&current.key);
             }
             Identity::Content(_) => self.contents.take_back(current.content, current.time),
             Identity::Unknown => {}
@@ -913,28 +957,17 @@ impl<'d> Collector<'d> {
         index
     }
 
-    /// Merges the collections of several threads, in this order: the first copy of a record stays. Everything read from
-    /// one source without record numbers must be in one part.
+    /// Merges the collections of several threads, in this order: the first copy of a record stays, unless it only quotes
+    /// what a later one has in full. Everything read from one source without record numbers must be in one part.
     ///
     /// # Errors
     /// An Arrow error if a column cannot be built (a value over 2 GiB).
     pub fn merge(parts: Vec<Collector<'_>>) -> Result<Collected, ArrowError> {
         let mut tables: BTreeMap<(String, u32), Joined> = BTreeMap::new();
         let mut coverage: BTreeMap<(String, String), Coverage> = BTreeMap::new();
-        let mut duplicates = 0;
-        let mut seen_before: Vec<Seen> = Vec::new();
+        let (mut parts, copies, mut duplicates) = copies_of(parts);
         let mut said_before = Contents::default();
-        for (number, mut part) in (0_u32..).zip(parts) {
-            duplicates += part.duplicates;
-            // Records of this part that an earlier one also has.
-            let mut copies: HashSet<u64, BuildHasherDefault<Through>> = HashSet::default();
-            for (key, place) in &part.seen {
-                if seen_before.iter().any(|seen| seen.contains_key(key)) {
-                    copies.insert(*key);
-                    part.coverage[*place].records -= 1;
-                    duplicates += 1;
-                }
-            }
+        for ((number, part), mut copies) in (0_u32..).zip(&mut parts).zip(copies) {
             for (content, record) in std::mem::take(&mut part.contents).into_records() {
                 let noted = Noted {
                     time: record.time,
@@ -950,7 +983,7 @@ impl<'d> Collector<'d> {
                     duplicates += 1;
                 }
             }
-            for covered in part.coverage.0 {
+            for covered in std::mem::take(&mut part.coverage.0) {
                 coverage
                     .entry((covered.host.clone(), covered.channel.to_lowercase()))
                     .and_modify(|all| {
@@ -961,7 +994,7 @@ impl<'d> Collector<'d> {
                     })
                     .or_insert(covered);
             }
-            for mut table in part.tables.0 {
+            for mut table in std::mem::take(&mut part.tables.0) {
                 table.flush(part.keeps_identities);
                 let entry = tables
                     .entry((table.channel.to_lowercase(), table.event_id))
@@ -975,7 +1008,6 @@ impl<'d> Collector<'d> {
                     entry.batches.push(without_copies(done, &copies)?);
                 }
             }
-            seen_before.push(part.seen);
         }
         let mut collected = Collected {
             duplicates,
@@ -1204,10 +1236,61 @@ fn string_array(offsets: Vec<i32>, data: Buffer, nulls: Option<NullBuffer>) -> S
     StringArray::new(OffsetBuffer::new(ScalarBuffer::from(offsets)), data, nulls)
 }
 
-fn without_copies(
-    done: Done,
-    copies: &HashSet<u64, BuildHasherDefault<Through>>,
-) -> Result<Numbered, ArrowError> {
+/// The key of a row that quotes the event with this key.
+fn key_of_quote(key: u64) -> u64 {
+    !key
+}
+
+/// Keys of rows to leave out.
+type Copies = HashSet<u64, BuildHasherDefault<Through>>;
+
+/// For each part the numbered records that another part has, too: of two in full, or two quotes, the first stays, and of a
+/// quote and the event itself the event. Also counts all that are left out.
+fn copies_of(mut parts: Vec<Collector<'_>>) -> (Vec<Collector<'_>>, Vec<Copies>, u64) {
+    let mut duplicates = 0;
+    let mut copies: Vec<Copies> = Vec::new();
+    for at in 0..parts.len() {
+        let (before, rest) = parts.split_at_mut(at);
+        let Some(part) = rest.first_mut() else {
+            break;
+        };
+        duplicates += part.duplicates;
+        let mut own = std::mem::take(&mut part.overtaken);
+        for (key, place) in &part.seen {
+            if !before.iter().any(|other| other.seen.contains_key(key)) {
+                continue;
+            }
+            duplicates += 1;
+            let is_quote = part.quoted.remove(key).is_some();
+            let quoted = before
+                .iter_mut()
+                .zip(&mut copies)
+                .find_map(|(other, copies)| {
+                    if is_quote {
+                        return None;
+                    }
+                    Some((other.quoted.remove(key)?, other, copies))
+                });
+            let covered = match quoted {
+                Some((place, other, copies)) => {
+                    copies.insert(key_of_quote(*key));
+                    other.coverage.0.get_mut(place as usize)
+                }
+                None => {
+                    own.insert(if is_quote { key_of_quote(*key) } else { *key });
+                    part.coverage.0.get_mut(*place as usize)
+                }
+            };
+            if let Some(covered) = covered {
+                covered.records = covered.records.saturating_sub(1);
+            }
+        }
+        copies.push(own);
+    }
+    (parts, copies, duplicates)
+}
+
+fn without_copies(done: Done, copies: &Copies) -> Result<Numbered, ArrowError> {
     let Done {
         batch,
         keys,

@@ -195,6 +195,7 @@ pub(crate) fn fill<'f>(record: &mut Record, leaves: impl Iterator<Item = (&'f st
     let channel = std::mem::take(&mut record.channel);
     let (short, full) = log_of(&channel);
     record.channel = full.to_owned();
+    record.quoted = true;
     let id = record.event_id;
     for (key, value) in leaves {
         let (column, name) = key.split_once('.').unwrap_or((key, ""));

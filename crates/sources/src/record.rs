@@ -29,6 +29,8 @@ pub(crate) struct Record {
     pub provider: String,
     pub time: Option<i64>,
     pub number: Option<u64>,
+    /// Whether it quotes part of the event, as results of other programs do.
+    pub quoted: bool,
     /// The event as XML, if it is kept.
     xml: String,
     text: String,
@@ -45,6 +47,7 @@ impl Record {
         self.provider.clear();
         self.time = None;
         self.number = None;
+        self.quoted = false;
         self.xml.clear();
         self.text.clear();
         self.fields.clear();
@@ -308,7 +311,9 @@ impl<'c, 'd> Sink<'c, 'd> {
             // Without a time, the number alone would make distinct records look like copies.
             numbered: number.is_some() && known_time.is_some(),
         };
-        let begun = if head.numbered {
+        let begun = if head.numbered && record.quoted {
+            self.collector.begin_quoted(table, &head)
+        } else if head.numbered {
             self.collector.begin(table, &head)
         } else {
             self.collector

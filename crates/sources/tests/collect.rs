@@ -50,6 +50,27 @@ fn an_aborted_row_leaves_no_trace() {
     }
 }
 
+/// A record that proves unreadable takes no place, not even that of one that quotes it.
+#[test]
+fn a_quote_stays_if_the_record_itself_is_unreadable() {
+    let mut collector = Collector::new(&Everything);
+    let table = collector.table("Security", 4624);
+    let column = collector.column(table, "A").unwrap();
+    let one = head(1, 10, true);
+    assert_eq!(collector.begin_quoted(table, &one), Begun::Row);
+    collector.push(table, column, "quote");
+    assert_eq!(collector.begin_quoted(table, &one), Begun::Duplicate);
+    assert_eq!(collector.begin(table, &one), Begun::Row);
+    collector.push(table, column, "lost");
+    collector.abort(table);
+    let collected = Collector::merge(vec![collector]).unwrap();
+    let (rows, covered) = (
+        collected.tables[0].batches[0].num_rows(),
+        collected.coverage[0].records,
+    );
+    assert_eq!((rows, covered, collected.duplicates), (1, 1, 1));
+}
+
 struct Nothing;
 impl Demand for Nothing {
     fn columns(&self, _: &str, _: u32) -> Columns {

@@ -628,6 +628,78 @@ fn copies_of_records_without_numbers_count_once() {
     }
 }
 
+/// Programs that look for something quote the records that they found; the log itself says more.
+#[test]
+fn a_record_in_full_takes_the_place_of_its_quotes_in_any_order() {
+    let event = |number: u32, user: &str| {
+        format!(
+            r##"{{"Event":{{"System":{{"Provider":{{"#attributes":{{"Name":"Microsoft-Windows-Security-Auditing"}}}},"EventID":4624,"TimeCreated":{{"#attributes":{{"SystemTime":"2024-03-04T12:00:00.512345Z"}}}},"EventRecordID":{number},"Channel":"Security","Computer":"SRV-A.example.test"}},"EventData":{{"TargetUserName":"{user}","TargetDomainName":"CORP","LogonType":"3","LogonProcessName":"NtLmSsp","IpAddress":"10.0.0.7","TargetLogonId":"0x5a1b2"}}}}}}"##
+        )
+    };
+    let full = format!("{}\n{}\n", event(77, "ann"), event(78, "bob"));
+    let head = "\"Timestamp\",\"RuleTitle\",\"Level\",\"Computer\",\"Channel\",\"EventID\",\"RecordID\",\"Details\"\n";
+    let found = |rule: &str, number: u32, user: &str| {
+        format!(
+            "\"2024-03-04 13:00:00.512 +01:00\",\"{rule}\",\"info\",\"SRV-A.example.test\",\"Sec\",4624,{number},\"Type: 3 - NETWORK ¦ TgtUser: {user}\"\n"
+        )
+    };
+    // Two rules found one record; the log has lost another, and nobody found a third.
+    let rows_of_rules = [
+        found("Logon", 77, "ann"),
+        found("Logon by NTLM", 77, "ann"),
+        found("Logon", 99, "eve"),
+    ];
+    let hayabusa = format!("{head}{}", rows_of_rules.concat());
+    let masstin = "time_created,dst_computer,event_type,event_id,logon_type,target_user_name,target_domain_name,src_computer,src_ip,subject_user_name,subject_domain_name,logon_id,detail,log_filename\n2024-03-04 12:00:00.512345,SRV-A.example.test,SUCCESSFUL_LOGON,4624,3,ann,CORP,,10.0.0.7,,,0x5a1b2,,Security.evtx\n";
+    let files = [full.as_bytes(), hayabusa.as_bytes(), masstin.as_bytes()];
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        for threads in [1, 3] {
+            let named: Vec<(String, &[u8])> = order
+                .iter()
+                .enumerate()
+                .map(|(place, file)| (format!("{place}.log"), files[*file]))
+                .collect();
+            let named: Vec<(&str, &[u8])> = named
+                .iter()
+                .map(|(name, bytes)| (name.as_str(), *bytes))
+                .collect();
+            let all = read_files(&named, threads);
+            let what = format!("{order:?} on {threads} threads");
+            let mut all_rows = rows(&all, "Security", 4624);
+            all_rows.sort_by_key(|row| row.get("TargetUserName").cloned());
+            let said: Vec<_> = all_rows
+                .iter()
+                .map(|row| {
+                    let of = |name: &str| {
+                        let value = row.get(name).and_then(|values| values.first());
+                        value.map_or("", String::as_str)
+                    };
+                    (
+                        of("TargetUserName"),
+                        of("LogonProcessName"),
+                        of("RuleTitle"),
+                    )
+                })
+                .collect();
+            let expected = [
+                ("ann", "NtLmSsp", ""),
+                ("bob", "NtLmSsp", ""),
+                ("eve", "", "Logon"),
+            ];
+            assert_eq!(said, expected, "{what}");
+            let covered: u64 = all.collected.coverage.iter().map(|one| one.records).sum();
+            assert_eq!((covered, all.collected.duplicates), (3, 3), "{what}");
+        }
+    }
+}
+
 #[test]
 fn a_zip_that_breaks_off_gives_what_is_before_the_break() {
     let long: String = (1..2000).map(line).collect();
