@@ -38,6 +38,8 @@ pub const RDP_GATEWAY: &str = "microsoft-windows-terminalservices-gateway/operat
 pub const NTLM: &str = "microsoft-windows-ntlm/operational";
 /// File and printer sharing: clients that were refused.
 pub const SMB_SERVER_SECURITY: &str = "microsoft-windows-smbserver/security";
+/// File and printer sharing: servers that refused this client.
+pub const SMB_CLIENT_SECURITY: &str = "microsoft-windows-smbclient/security";
 /// OpenSSH for Windows.
 pub const OPENSSH: &str = "openssh/operational";
 /// Lines of OpenSSH's server in syslog or journald.

@@ -160,6 +160,13 @@ facts! {
         status: text = "Status",
     }
 
+    /// A server of shares refused this client.
+    SmbClientRefusal = [(SMB_CLIENT_SECURITY, 31001)] {
+        server: text = "ServerName",
+        user_name: text = "UserName",
+        status: text = "Status",
+    }
+
     /// AnyDesk's server or client did something.
     AnyDeskLine = [(ANYDESK, 0)] {
         direction: text = "direction",

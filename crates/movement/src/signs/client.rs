@@ -9,7 +9,7 @@ use crabwalk_activity::{
 use crate::command::{CommandLine, Named, clean, hosts, named_value, parameter, value, words};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
-use crate::techniques::{ALL, Started, ToolName, brief};
+use crate::techniques::{ALL, Started, ToolName, brief, guest};
 use crate::world::World;
 
 /// A remote target that a command line names.
@@ -28,7 +28,8 @@ const PARAMETERS: &[(&str, Option<Family>)] = &[
     ("-cn ", None),
     ("-cimsession", Some(Family::Wmi)),
     ("-hostname", Some(Family::Ssh)),
-    ("-vmname", Some(Family::WinRm)),
+    // A guest of this machine, over the hypervisor's own channel (PowerShell Direct).
+    ("-vmname", Some(Family::Guest)),
 ];
 
 /// A way of moving, and the ATT&CK ids for its use.
@@ -91,7 +92,12 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
                 Some((user, host)) if *name == "-hostname" => (Some(user.to_owned()), host),
                 _ => (None, value.as_str()),
             };
-            return targets(says.map_or(aim, plainly), list, user);
+            let aim = match says {
+                Some(Family::Guest) => (Family::Guest, guest::POWERSHELL_DIRECT),
+                Some(family) => plainly(*family),
+                None => aim,
+            };
+            return targets(aim, list, user);
         }
         // The host may come first, without the parameter's name.
         let session = [

@@ -1,4 +1,4 @@
-//! Refused logons from other hosts (4625, and 551 of the server of shares): attempted movement.
+//! Refused logons from other hosts (4625, 551 of the server of shares, 31001 of its client): attempted movement.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,9 @@ use crate::world::World;
 const TOGETHER: i64 = 60 * SECOND;
 /// An account refused on more days than this between two hosts has an outdated password somewhere.
 const USUAL_DAYS: usize = 2;
+
+/// What is said of a status whose meaning is not known.
+const UNKNOWN: &str = "refused";
 
 /// The meaning of a status, for people (Microsoft, event 4625).
 fn reason(status: &str, sub_status: &str) -> &'static str {
@@ -32,7 +35,7 @@ fn reason(status: &str, sub_status: &str) -> &'static str {
         "0xc0000193" => "the account has expired",
         "0xc0000234" => "the account is locked",
         "0xc00002ee" => "an error in the logon",
-        _ => "refused",
+        _ => UNKNOWN,
     }
 }
 
@@ -43,43 +46,79 @@ struct Refused {
     reason: &'static str,
 }
 
-/// Refusals by two hosts and an account.
-type Refusals = BTreeMap<(HostId, HostId, Option<AccountId>), Vec<Refused>>;
+/// Refusals by two hosts, an account, and who recorded them: the destination or, if it did not, the source.
+type Refusals = BTreeMap<(HostId, HostId, Option<AccountId>, Kind), Vec<Refused>>;
+
+/// Both logs have the same refusal within this time.
+const SAME: i64 = 2 * SECOND;
+
+/// When each refusal between two hosts was recorded so far.
+struct Known(BTreeMap<(HostId, HostId), Vec<i64>>);
+
+impl Known {
+    fn of(all: &Refusals) -> Self {
+        let mut times: BTreeMap<(HostId, HostId), Vec<i64>> = BTreeMap::new();
+        for ((src, dst, ..), refused) in all {
+            let own = times.entry((*src, *dst)).or_default();
+            own.extend(refused.iter().map(|one| one.time));
+        }
+        Self(times)
+    }
+
+    fn has(&self, src: HostId, dst: HostId, time: i64) -> bool {
+        let times = self.0.get(&(src, dst));
+        times.is_some_and(|times| times.iter().any(|own| (own - time).abs() <= SAME))
+    }
+}
 
 /// Refusals that only the server of shares recorded, which often does not know the account.
 fn shares(world: &mut World<'_>, all: &mut Refusals) {
-    /// Both logs have the same refusal within this time.
-    const SAME: i64 = 2 * SECOND;
-    let audited: BTreeMap<(HostId, HostId), Vec<i64>> =
-        all.iter()
-            .fold(BTreeMap::new(), |mut times, (key, refused)| {
-                let (src, dst, _) = *key;
-                let own: &mut Vec<i64> = times.entry((src, dst)).or_default();
-                own.extend(refused.iter().map(|one| one.time));
-                times
-            });
+    let audited = Known::of(all);
     let catalog = world.catalog;
     for_each(catalog, facts::SmbRefusal, |row| {
         let host = world.writer(row);
         let Place::Host(src) = world.hosts.place(row.client(), host, row.time) else {
             return;
         };
-        let near = |time: &i64| (time - row.time).abs() <= SAME;
-        if audited
-            .get(&(src, host))
-            .is_some_and(|times| times.iter().any(near))
-        {
+        if audited.has(src, host, row.time) {
             return;
         }
         let account = world.accounts.of_text(row.user_name());
         if account.is_some_and(|id| !world.accounts.is_user(id)) {
             return;
         }
-        all.entry((src, host, account)).or_default().push(Refused {
+        let key = (src, host, account, Kind::DestinationLogon);
+        all.entry(key).or_default().push(Refused {
             time: row.time,
             reference: row.reference,
             logon_type: 3,
             reason: reason(row.status(), ""),
+        });
+    });
+}
+
+/// Refusals that only the client recorded: the server has no logs, or was not asked (the domain controller refused). The client
+/// also notes that it found nobody who could check the password; that is no refusal.
+fn clients(world: &mut World<'_>, all: &mut Refusals) {
+    let told = Known::of(all);
+    let catalog = world.catalog;
+    for_each(catalog, facts::SmbClientRefusal, |row| {
+        let why = reason(row.status(), "");
+        let host = world.writer(row);
+        let Place::Host(dst) = world.hosts.place(row.server(), host, row.time) else {
+            return;
+        };
+        let account = world.accounts.of_text(row.user_name());
+        let nobody = account.is_some_and(|id| !world.accounts.is_user(id));
+        if why == UNKNOWN || nobody || dst == host || told.has(host, dst, row.time) {
+            return;
+        }
+        let key = (host, dst, account, Kind::Source);
+        all.entry(key).or_default().push(Refused {
+            time: row.time,
+            reference: row.reference,
+            logon_type: 3,
+            reason: why,
         });
     });
 }
@@ -102,7 +141,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         let account = world
             .accounts
             .get(row.target_user_sid(), row.target_domain_name(), name);
-        all.entry((src, host, account)).or_default().push(Refused {
+        let key = (src, host, account, Kind::DestinationLogon);
+        all.entry(key).or_default().push(Refused {
             time: row.time,
             reference: row.reference,
             logon_type,
@@ -110,7 +150,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         });
     });
     shares(world, &mut all);
-    for ((src, dst, account), mut refused) in all {
+    clients(world, &mut all);
+    for ((src, dst, account, kind), mut refused) in all {
         refused.sort_by_key(|one| (one.time, one.reference));
         let mut days: Vec<i64> = refused
             .iter()
@@ -138,7 +179,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             };
             let family = if desktop { Family::Rdp } else { Family::Any };
             let mut evidence = Evidence::new(
-                Kind::DestinationLogon,
+                kind,
                 family,
                 Act::Weak,
                 dst,

@@ -7,7 +7,7 @@
 pub(crate) mod dcom;
 mod exploit;
 mod forged;
-mod guest;
+pub(crate) mod guest;
 mod mssql;
 mod printer;
 pub(crate) mod rdp;
