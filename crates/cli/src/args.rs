@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::term::Colour;
+
 /// Finds, proves and explains lateral movement in logs.
 #[derive(Debug, Parser)]
 #[command(
@@ -19,6 +21,12 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
       Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but part of the input could not be read."
 )]
 pub struct Args {
+    /// When to use colours.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto, global = true, hide_possible_values = true)]
+    pub color: Colour,
+    /// Never show long results in a pager (`PAGER`, or else less).
+    #[arg(long, global = true)]
+    pub no_pager: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -584,16 +592,13 @@ pub enum Format {
 
 /// Arguments of `hunt`.
 #[derive(Debug, ClapArgs)]
-#[command(
-    arg_required_else_help = true,
-    after_help = "Examples:\n  \
+#[command(after_help = "Examples:\n  \
     crabwalk hunt evidence/\n  \
     crabwalk hunt DC01.zip WS01.evtx --assets assets.csv --out case\n  \
     crabwalk hunt logs/ --since 2024-03-01 --format jsonl | jq .message\n  \
     crabwalk hunt logs/ --detection 'Kerberoasting*'\n  \
     crabwalk hunt logs/ --content security_content/\n\n\
-    Exit status: 0 done (findings or none), 1 failed, 2 wrong usage, 3 done but part of the input (or of the content) could not be read."
-)]
+    Exit status: 0 done (findings or none), 1 failed, 2 wrong usage, 3 done but part of the input (or of the content) could not be read.")]
 pub struct Hunt {
     #[command(flatten)]
     pub logs: Logs,

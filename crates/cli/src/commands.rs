@@ -1,10 +1,28 @@
 //! Runs a command, and converts its result to an exit status.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::args::{Args, Command};
 use crate::outcome::{Done, Failure, tell};
+
+/// What to do for a first hunt, for those who typed `crabwalk hunt` and no more.
+const FIRST_HUNT: &str = "\
+`crabwalk hunt` needs logs: files, folders, archives, or a store.
+
+  crabwalk hunt evidence/                     all logs below a folder: EVTX, exports, Zeek, archives
+  crabwalk hunt evidence/ --out case          the same, and a report for the browser in case/
+  zcat export.json.gz | crabwalk hunt -       logs from standard input
+  crabwalk demo                               no logs at hand: made-up ones, with an intrusion
+
+`crabwalk hunt --help` lists all options.";
+
+/// Says how to begin. Exit status: that of wrong usage.
+pub fn first_hunt() -> ExitCode {
+    // If standard error does not work, nobody can be told.
+    let _ = writeln!(io::stderr(), "{FIRST_HUNT}");
+    ExitCode::from(2)
+}
 
 /// Runs a command.
 pub fn run(args: Args) -> ExitCode {

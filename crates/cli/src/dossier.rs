@@ -41,15 +41,15 @@ pub fn run(args: &args::Dossier) -> Result<Done, Failure> {
     )?;
     let case = &hunted.case;
     let meant = meant(case, &args.name)?;
-    let mut out = io::stdout().lock();
     match args.format {
         DossierFormat::Json => {
+            let mut out = io::stdout().lock();
             serde_json::to_writer_pretty(&mut out, &meant).map_err(io::Error::from)?;
             out.write_all(b"\n")?;
         }
         DossierFormat::Table => {
             let text = text(case, &meant, args.verbose, &Look::stdout());
-            out.write_all(text.as_bytes())?;
+            term::show(&text)?;
         }
     }
     Ok(hunted.done)

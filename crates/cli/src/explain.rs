@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
 use crabwalk_case::{Case, FindingInfo, HopInfo, Kind, LinkKind, Names, PathInfo, Reference};
 use crabwalk_detect::attack;
@@ -12,7 +11,7 @@ use crate::export::read;
 use crate::outcome::{Done, Failure};
 use crate::paths::{accounts, line};
 use crate::summary::{heading, more, one, place, when};
-use crate::term::{Ink, Look, count, paragraph, safe};
+use crate::term::{self, Ink, Look, count, paragraph, safe};
 
 /// Maximum records to print for one statement; more are counted.
 const MOST_EVENTS: usize = 5;
@@ -25,7 +24,7 @@ const MOST_HOPS: usize = 20;
 pub fn run(args: &args::Explain) -> Result<Done, Failure> {
     let case = read(&args.case)?;
     let text = explain(&case, &args.what, &Look::stdout())?;
-    io::stdout().lock().write_all(text.as_bytes())?;
+    term::show(&text)?;
     Ok(Done::Whole)
 }
 

@@ -216,7 +216,7 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     match &args.explain {
         Some(id) => {
             let text = explain(&case, id, &options.look)?;
-            io::stdout().lock().write_all(text.as_bytes())?;
+            term::show(&text)?;
         }
         None => print(&case, args.format, &options)?,
     }

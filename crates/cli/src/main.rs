@@ -41,6 +41,10 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if std::env::args_os().skip(1).eq(["hunt"]) {
+        return commands::first_hunt();
+    }
     let args = args::Args::parse();
+    term::wish(args.color, !args.no_pager);
     commands::run(args)
 }

@@ -124,7 +124,6 @@ mod reference {
         // Options of the feature `cluster` are in docs/scale.md: this page must not depend on how the program was built.
         let shown = |arg: &&Arg| {
             !arg.is_hide_set()
-                && !arg.is_global_set()
                 && !matches!(arg.get_id().as_str(), "help" | "version")
                 && !arg
                     .get_long()

@@ -182,9 +182,8 @@ pub fn print(answer: &Answer, format: Format, quiet: bool) -> Result<(), Failure
                 .collect();
             let look = Look::stdout();
             if !headers.is_empty() {
-                out.write_all(term::table(&headers, &rows, &look).as_bytes())?;
+                term::show(&term::table(&headers, &rows, &look))?;
             }
-            out.flush()?;
             if !quiet {
                 note("found", &term::count(rows.len() as u64, "row"));
             }

@@ -2,10 +2,31 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write as _};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crabwalk_vocabulary::text::is_acted_on;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What the command line says about colours, and whether a pager may be used.
+static WISHES: OnceLock<(Colour, bool)> = OnceLock::new();
+
+/// Says, once, when to use colours and whether to use a pager.
+pub fn wish(colour: Colour, pager: bool) {
+    let _ = WISHES.set((colour, pager));
+}
 
 /// How to print.
 #[derive(Debug, Clone, Copy)]
@@ -30,14 +51,14 @@ pub enum Ink {
 impl Look {
     /// How to print on standard output.
     pub fn stdout() -> Self {
-        let terminal = std::io::stdout().is_terminal();
+        let terminal = io::stdout().is_terminal();
         Self {
             width: terminal.then(|| {
-                terminal_size::terminal_size_of(std::io::stdout())
+                terminal_size::terminal_size_of(io::stdout())
                     .map_or(100, |(width, _)| usize::from(width.0))
                     .clamp(40, 160)
             }),
-            colour: terminal && colours_wanted(),
+            colour: colours_wanted(terminal),
         }
     }
 
@@ -65,12 +86,67 @@ impl Look {
 
 /// Whether standard error may be coloured.
 pub fn stderr_colour() -> bool {
-    std::io::stderr().is_terminal() && colours_wanted()
+    colours_wanted(io::stderr().is_terminal())
 }
 
-fn colours_wanted() -> bool {
-    let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
-    unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+fn colours_wanted(terminal: bool) -> bool {
+    match WISHES.get() {
+        Some((Colour::Always, _)) => true,
+        Some((Colour::Never, _)) => false,
+        _ => {
+            let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+            terminal
+                && unset("NO_COLOR")
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// Prints a result for people: in a pager (`PAGER`, or else less) if it is longer than the terminal.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn show(text: &str) -> io::Result<()> {
+    if let Some(pager) = pager(text)
+        && paged(&pager, text).is_ok_and(|shown| shown)
+    {
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// The pager for a text, if it needs one and somebody looks.
+fn pager(text: &str) -> Option<String> {
+    if !io::stdout().is_terminal() || WISHES.get().is_some_and(|(_, pager)| !pager) {
+        return None;
+    }
+    let (_, height) = terminal_size::terminal_size_of(io::stdout())?;
+    if text.lines().count() < usize::from(height.0) {
+        return None;
+    }
+    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+    (!matches!(pager.trim(), "" | "cat")).then_some(pager)
+}
+
+/// Shows a text in a pager. Answers whether there is one.
+fn paged(pager: &str, text: &str) -> io::Result<bool> {
+    /// What a shell answers if it finds no such program, or may not run it.
+    const NONE: [i32; 2] = [126, 127];
+    let mut command = Command::new("sh");
+    if std::env::var_os("LESS").is_none() {
+        // Colours as they are, lines as long as they are; what fits stays on the screen.
+        command.env("LESS", "FRX");
+    }
+    crate::interrupt::leave_to_pager();
+    let mut child = command.args(["-c", pager]).stdin(Stdio::piped()).spawn()?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // Whoever has seen enough leaves it early.
+        let _ = pipe.write_all(text.as_bytes());
+    }
+    let status = child.wait()?;
+    Ok(status.code().is_none_or(|code| !NONE.contains(&code)))
 }
 
 /// Makes text from logs safe: characters that a terminal would act on, that change the direction of text, or that are

@@ -241,11 +241,8 @@ impl Running {
 
     /// Stops it as Ctrl-C or a service manager does.
     fn stop(mut self) -> Result<(), String> {
-        let id = i32::try_from(self.0.id()).unwrap();
-        let _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(id),
-            nix::sys::signal::Signal::SIGTERM,
-        );
+        let kill = format!("kill {}", self.0.id());
+        let _ = Command::new("sh").args(["-c", &kill]).status();
         let until = Instant::now() + Duration::from_secs(30);
         while Instant::now() < until {
             if self
