@@ -21,11 +21,19 @@ use crate::term::Colour;
       Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but part of the input could not be read."
 )]
 pub struct Args {
-    /// When to use colours.
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto, global = true, hide_possible_values = true)]
+    /// Use colours: always, never, or auto, which is on a terminal unless NO_COLOR is set.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t = Colour::Auto,
+        global = true,
+        hide_possible_values = true,
+        help_heading = "On a terminal"
+    )]
     pub color: Colour,
-    /// Never show long results in a pager (`PAGER`, or else less).
-    #[arg(long, global = true)]
+    /// Never show long results in a pager (PAGER, or else less).
+    #[arg(long, global = true, help_heading = "On a terminal")]
     pub no_pager: bool,
     /// What to do.
     #[command(subcommand)]

@@ -35,7 +35,7 @@ pub fn pages(directory: &Path) -> Result<Done, Failure> {
 mod reference {
     use std::fmt::Write as _;
 
-    use clap::{Arg, ArgAction, Command, CommandFactory as _};
+    use clap::{Arg, Command, CommandFactory as _};
     use crabwalk_testing::assert_fresh;
 
     use crate::args::Args;
@@ -78,28 +78,34 @@ mod reference {
     fn about(arg: &Arg) -> String {
         let help = arg.get_long_help().or_else(|| arg.get_help());
         let mut text = help.map(ToString::to_string).unwrap_or_default();
-        if matches!(
-            arg.get_action(),
-            ArgAction::SetTrue | ArgAction::SetFalse | ArgAction::Count
-        ) {
+        if !text.is_empty() && !text.ends_with(['.', ')', ']']) {
+            text.push('.');
+        }
+        if !arg.get_action().takes_values() {
             return cell(&text);
         }
         let values = arg.get_possible_values();
         let values: Vec<String> = values
             .iter()
-            .filter(|value| !value.is_hide_set())
+            .filter(|value| !value.is_hide_set() && !arg.is_hide_possible_values_set())
             .map(|value| match value.get_help() {
-                Some(help) => format!(
-                    "`{}` ({})",
-                    value.get_name(),
-                    help.to_string().trim_end_matches('.')
-                ),
+                Some(help) => {
+                    let help = help.to_string();
+                    let help = help.trim_end_matches('.');
+                    // As it goes on in a sentence, unless the word is a name.
+                    let mut letters = help.chars();
+                    let first = letters.next().map(char::to_lowercase);
+                    let rest = letters.as_str();
+                    let is_word = rest.starts_with(|c: char| c.is_lowercase() || c == ' ');
+                    let help = match first.filter(|_| is_word) {
+                        Some(first) => format!("{}{rest}", first.collect::<String>()),
+                        None => help.to_owned(),
+                    };
+                    format!("`{}` ({help})", value.get_name())
+                }
                 None => format!("`{}`", value.get_name()),
             })
             .collect();
-        if !text.is_empty() && !text.ends_with(['.', ')']) {
-            text.push('.');
-        }
         if !values.is_empty() {
             let _ = write!(text, " One of {}.", values.join(", "));
         }

@@ -13,6 +13,12 @@ export const EVENT_NAMES: Record<string, Record<number, string>> = {
     4106: "script block ended",
     53504: "console named pipe",
   },
+  "Microsoft-Windows-SMBServer/Security": {
+    551: "logon to shares refused",
+  },
+  "Microsoft-Windows-SmbClient/Security": {
+    31001: "logon to shares refused by the server",
+  },
   "Microsoft-Windows-Sysmon/Operational": {
     1: "process created",
     2: "file time changed",
