@@ -1,5 +1,6 @@
 //! The README and the book in `docs/`: commands do what pages say, links lead somewhere. CONTRIBUTING.md explains the marks.
 
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -433,6 +434,77 @@ fn few_commands_of_the_book_are_not_run() {
     }
     eprintln!("not run:\n{}", not_run.join("\n"));
     assert!(not_run.len() <= NOT_RUN, "{not_run:#?}");
+}
+
+/// The code spans of a page, outside blocks.
+fn spans(page: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut in_code = false;
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        } else if !in_code {
+            let inside = line.split('`').skip(1).step_by(2);
+            all.extend(inside.map(str::to_owned));
+        }
+    }
+    all
+}
+
+/// Commands in running text are not run; they name commands and options that are there.
+#[test]
+fn commands_in_the_text_have_their_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut helps: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut help = |path: &[&str]| -> Option<String> {
+        let known = helps.entry(path.join(" ")).or_insert_with(|| {
+            let ran = crabwalk(folder.path(), &[path, &["--help"]].concat());
+            (ran.status == 0).then_some(ran.out)
+        });
+        known.clone()
+    };
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for (name, page) in &pages() {
+        for span in spans(page) {
+            let words: Vec<&str> = span.split_whitespace().collect();
+            let [first, command, rest @ ..] = words.as_slice() else {
+                continue;
+            };
+            // Only some builds have workers; capitals stand for any command.
+            if *first != "crabwalk" || matches!(*command, "worker" | "COMMAND") {
+                continue;
+            }
+            checked += 1;
+            let Some(mut usage) = help(&[command]) else {
+                wrong.push(format!("{name}: {span}: no such command"));
+                continue;
+            };
+            let mut path = vec![*command];
+            for word in rest
+                .iter()
+                .take_while(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+            {
+                path.push(word);
+                let is_command = usage.lines().any(|line| {
+                    line.strip_prefix("  ")
+                        .is_some_and(|line| line.split_whitespace().next() == Some(word))
+                });
+                match is_command.then(|| help(&path)).flatten() {
+                    Some(own) => usage = own,
+                    None => break,
+                }
+            }
+            for option in rest.iter().filter(|word| word.starts_with("--")) {
+                let option = option.split('=').next().unwrap_or(option);
+                if !option.starts_with("--cluster") && !usage.contains(option) {
+                    wrong.push(format!("{name}: {span}: no {option}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(checked > 25, "{checked}");
 }
 
 /// The identifiers of a page's headings, as GitHub and mdBook make them.

@@ -1,5 +1,6 @@
 //! What people see on a terminal: colours, and a pager for what is longer than the screen. `script` provides the terminal.
 
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
 use std::fmt::Write as _;
