@@ -87,8 +87,9 @@ struct Namesake {
 
 /// Maximum length of a computer's NetBIOS name.
 const NETBIOS: usize = 15;
-/// With this many runs of one address within a day, a host is taken to have several addresses rather than a changing
-/// one. Clients of a VPN get another address of its pool each time they connect, and the same ones again on other days.
+/// With this many runs of one address, a host is taken to have several addresses rather than a changing one; within a day,
+/// if others have the address at other times: clients of a VPN get another one of its pool each time they connect, and the
+/// same ones again on other days.
 const SEVERAL: usize = 3;
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
@@ -110,8 +111,8 @@ pub struct Hosts {
     sightings: HashMap<(HostId, IpAddr), BTreeMap<i64, (i64, i64)>>,
     /// The conclusions from the sightings; see [`Hosts::settle`].
     held: HashMap<IpAddr, Vec<Held>>,
-    /// Addresses that several hosts have at once, with the day.
-    shared: BTreeSet<(IpAddr, i64)>,
+    /// Addresses that several hosts have at once, by day, and these hosts.
+    shared: BTreeMap<(IpAddr, i64), BTreeSet<HostId>>,
 }
 
 /// Whether two addresses may be in one network, within which a host with one address changes to another.
@@ -125,7 +126,7 @@ fn same_network(a: IpAddr, b: IpAddr) -> bool {
     }
 }
 
-/// Whether a host has an address beside others, by the starts of its runs there.
+/// Whether a host keeps coming back to an address within a day, by the starts of its runs there.
 fn alternates(starts: &[i64]) -> bool {
     starts
         .windows(SEVERAL)
@@ -322,7 +323,7 @@ impl Hosts {
     }
 
     /// The host that already has this name, from the point of view of `writer`. An unknown name creates none.
-    pub(crate) fn find(&self, name: &str, writer: HostId) -> Option<HostId> {
+    pub fn find(&self, name: &str, writer: HostId) -> Option<HostId> {
         let short = short(name);
         let own = self
             .namesakes
@@ -389,14 +390,21 @@ impl Hosts {
         })
     }
 
-    /// Registers addresses that several hosts have at once, with the day.
-    pub(crate) fn share(&mut self, addresses: BTreeSet<(IpAddr, i64)>) {
+    /// Registers addresses that several hosts have at once, by day, and these hosts.
+    pub(crate) fn share(&mut self, addresses: BTreeMap<(IpAddr, i64), BTreeSet<HostId>>) {
         self.shared = addresses;
     }
 
     /// Whether several hosts had an address on the day of a time, such as a branch behind one address.
     pub(crate) fn is_shared(&self, ip: IpAddr, time: i64) -> bool {
-        self.shared.contains(&(ip, day(time)))
+        self.shared.contains_key(&(ip, day(time)))
+    }
+
+    /// Whether a host is one of several that had an address on the day of a time. What a client calls itself proves
+    /// nothing, but decides among them.
+    pub fn is_behind(&self, host: HostId, ip: IpAddr, time: i64) -> bool {
+        let sharing = self.shared.get(&(ip, day(time)));
+        sharing.is_some_and(|hosts| hosts.contains(&host))
     }
 
     /// Whether a host is known to have had any address.
@@ -433,7 +441,12 @@ impl Hosts {
     /// same network has left the previous one, unless it alternates between them.
     pub fn settle(&mut self) {
         let mut hosts: BTreeMap<HostId, Vec<(i64, i64, IpAddr)>> = BTreeMap::new();
+        let mut one_of: HashMap<IpAddr, HostId> = HashMap::new();
+        let mut pooled: BTreeSet<IpAddr> = BTreeSet::new();
         for ((host, ip), seen) in &self.sightings {
+            if one_of.insert(*ip, *host).is_some() {
+                pooled.insert(*ip);
+            }
             hosts
                 .entry(*host)
                 .or_default()
@@ -455,7 +468,9 @@ impl Hosts {
             }
             let several: BTreeSet<IpAddr> = starts
                 .into_iter()
-                .filter(|(_, starts)| alternates(starts))
+                .filter(|(ip, starts)| {
+                    starts.len() >= SEVERAL && (!pooled.contains(ip) || alternates(starts))
+                })
                 .map(|(ip, _)| ip)
                 .collect();
             let stays = |ip: &IpAddr| several.contains(ip);

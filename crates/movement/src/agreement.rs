@@ -20,8 +20,10 @@ const ALL_SIDES: f64 = 0.9;
 const BOTH_ENDS: f64 = 0.65;
 /// Source and controller do, and the destination's logs cannot say.
 const UNSEEN: f64 = 0.5;
-/// An unambiguous act, and another kind of witness that names the source; or a sensor and a controller.
-const AGREED: f64 = 0.35;
+/// An unambiguous act, and another kind of witness that names the source.
+const NAMED: f64 = 0.5;
+/// A sensor and a controller saw the way to a host without logs.
+const ON_THE_WAY: f64 = 0.35;
 /// Witnesses of an act that no weight makes certain are less than that.
 const DOUBTFUL: f64 = 0.29;
 
@@ -55,7 +57,7 @@ pub(crate) fn confidence(world: &World<'_>, hop: &Draft) -> f64 {
 fn agreed(world: &World<'_>, hop: &Draft) -> f64 {
     let Some(src) = hop.src else { return 0.0 };
     let beside = if hop.act == Act::Strong && is_named_beside_an_act(hop, src) {
-        AGREED
+        NAMED
     } else {
         0.0
     };
@@ -66,7 +68,7 @@ fn agreed(world: &World<'_>, hop: &Draft) -> f64 {
         (true, true, true) => ALL_SIDES,
         (true, false, true) => BOTH_ENDS,
         (true, true, false) if !logs_logons => UNSEEN,
-        (false, true, _) if sides.on_the_way && is_dark(world, hop.dst) => AGREED,
+        (false, true, _) if sides.on_the_way && is_dark(world, hop.dst) => ON_THE_WAY,
         _ => 0.0,
     };
     beside.max(proven)
@@ -74,7 +76,7 @@ fn agreed(world: &World<'_>, hop: &Draft) -> f64 {
 
 /// Which sides name the hop's source, destination and account.
 struct Sides {
-    /// The source: a program or its logon names the destination.
+    /// The source: a program or its logon names the destination, or a program that is not Windows' own connects to it.
     meant: bool,
     /// A domain controller: it issued the ticket, or validated the password hash.
     controlled: bool,
@@ -90,11 +92,13 @@ impl Sides {
         let by = |one: &Evidence| one.used == Some(used);
         let any = |told: &dyn Fn(&Evidence) -> bool| hop.evidence.iter().any(told);
         Self {
-            meant: any(&|one| {
-                matches!(
-                    one.class,
-                    Class::Client | Class::ClientUser | Class::ExplicitCredentials
-                )
+            // Windows itself connects for everybody; any other program does it on its own account.
+            meant: any(&|one| match one.class {
+                Class::Client | Class::ClientUser | Class::ExplicitCredentials => true,
+                Class::Tuple | Class::Connection => {
+                    one.kind == Kind::Source && one.source_program.is_some()
+                }
+                _ => false,
             }),
             controlled: any(&|one| match one.class {
                 Class::Ticket => from(one) && by(one),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Package, Place, ProcessKey, SECOND, Session, SessionKey,
-    base_name,
+    address, base_name,
 };
 
 use crate::agreement;
@@ -472,7 +472,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
         for hop in &mut hops {
             witness_connections(world, hop, canonical);
         }
-        finished.extend(same_act(hops));
+        finished.extend(same_act(name_addresses(world, hops)));
     }
     for hop in &mut finished {
         name_account(hop, &sightings);
@@ -558,6 +558,80 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
             hop.take(one);
         }
     }
+}
+
+/// Joins what a client meant to do with what came from an address that is nobody's, such as that of a router which
+/// translates addresses: the same account did the same, within a minute, and the client's act arrived from nowhere else.
+/// With two that fit, nobody can say.
+fn name_addresses(world: &World<'_>, all: Vec<Draft>) -> Vec<Draft> {
+    let is_address = |src: Option<HostId>| {
+        src.and_then(|src| world.hosts.get(src))
+            .is_some_and(|host| !host.logged && host.names.is_empty())
+    };
+    let (mut came, mut named): (Vec<Draft>, Vec<Draft>) =
+        all.into_iter().partition(|hop| is_address(hop.src));
+    let arrived = |hop: &Draft| {
+        hop.evidence.iter().any(|one| {
+            matches!(
+                one.kind,
+                Kind::DestinationLogon | Kind::DestinationExecution
+            )
+        })
+    };
+    // One of the hosts behind the address: its name comes from itself or from the client's claim.
+    let is_behind = |meant: &Draft, came: &Draft| {
+        let ip = came.src.and_then(|src| address(world.hosts.key(src)));
+        meant
+            .src
+            .zip(ip)
+            .is_some_and(|(src, ip)| world.hosts.is_behind(src, ip, came.first))
+    };
+    let fits = |meant: &Draft, came: &Draft| {
+        meant.src.is_some()
+            && meant.used.is_none_or(|used| came.used == Some(used))
+            && (came.family == meant.family || meant.family == Family::Any)
+            && (is_behind(meant, came)
+                || !arrived(meant) && meant.evidence.iter().any(|one| one.kind == Kind::Source))
+            && came.distance(meant.first).min(came.distance(meant.last)) <= LOOSE_GAP
+    };
+    let pairs: Vec<(usize, usize)> = named
+        .iter()
+        .enumerate()
+        .flat_map(|(at, meant)| {
+            let came = came.iter().enumerate();
+            came.filter(|(_, came)| fits(meant, came))
+                .map(move |(place, _)| (at, place))
+        })
+        .collect();
+    let only = |pair: &(usize, usize)| {
+        let others = pairs.iter().filter(|other| *other != pair);
+        others
+            .into_iter()
+            .all(|other| other.0 != pair.0 && other.1 != pair.1)
+    };
+    let mut joined: Vec<usize> = Vec::new();
+    for (at, place) in pairs.iter().filter(|pair| only(pair)) {
+        let (Some(meant), Some(came)) = (named.get_mut(*at), came.get_mut(*place)) else {
+            continue;
+        };
+        let (src, address) = (meant.src, came.src);
+        for mut one in std::mem::take(&mut came.evidence) {
+            if let (Place::Host(from), Some(src)) = (one.src, src)
+                && Some(from) == address
+            {
+                one.src = Place::Host(src);
+            }
+            meant.take(one);
+        }
+        joined.push(*place);
+    }
+    let came = came.into_iter().enumerate();
+    named.extend(
+        came.filter(|(place, _)| !joined.contains(place))
+            .map(|(_, hop)| hop),
+    );
+    named.sort_by_key(|hop| (hop.first, hop.family));
+    named
 }
 
 /// Merges hops to one host if one lacks the source or account that the other has.

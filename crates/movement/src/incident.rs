@@ -43,6 +43,15 @@ impl<K: Ord> Latest<K> {
     }
 }
 
+/// The hops that the other days do not explain.
+pub(crate) fn odd(hops: usize, usual: &[bool], surprises: Option<&[Surprise]>) -> BTreeSet<usize> {
+    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
+    let surprise = |at: usize| surprises.and_then(|all| all.get(at)).map(|one| one.score);
+    (0..hops)
+        .filter(|at| !is_usual(*at) && surprise(*at).is_some_and(|score| score >= ODD))
+        .collect()
+}
+
 /// For each hop, in chronological order, a number that the hops of its incident share.
 ///
 /// Hops are one incident if a link joins them, and if they begin at one host, that is, nothing is known to lead to them:
@@ -61,10 +70,7 @@ pub(crate) fn groups(
     surprises: Option<&[Surprise]>,
 ) -> Vec<usize> {
     let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
-    let surprise = |at: usize| surprises.and_then(|all| all.get(at)).map(|one| one.score);
-    let mut odd: BTreeSet<usize> = (0..hops.len())
-        .filter(|at| !is_usual(*at) && surprise(*at).is_some_and(|score| score >= ODD))
-        .collect();
+    let mut odd = odd(hops.len(), usual, surprises);
     let mut incidents = UnionFind::new(hops.len());
     let mut linked: BTreeSet<usize> = BTreeSet::new();
     let mut roots: Vec<usize> = Vec::new();

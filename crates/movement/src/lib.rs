@@ -53,6 +53,7 @@ mod path;
 mod pipes;
 mod programs;
 mod rank;
+mod roots;
 mod signs;
 mod techniques;
 mod used;
@@ -269,11 +270,13 @@ pub fn analyse(
         .collect();
     let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
     let found = attach::attach(&world, &drafts, &witnesses, findings);
-    let links = path::links(&world, &mut drafts, &usual);
+    let mut links = path::links(&world, &mut drafts, &usual);
     let baseline = rank::Baseline::new(&world, &drafts, findings, &found, &canonical);
     let surprises = baseline
         .as_ref()
         .map(|days| rank::surprises(days, &world, &drafts, findings, &found, &usual));
+    let odd = incident::odd(drafts.len(), &usual, surprises.as_deref());
+    roots::add(&world, &drafts, &usual, &odd, &mut links);
     let routes = path::routes(
         &world,
         &drafts,

@@ -438,6 +438,8 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
 /// destination for its own accounts. They name no destination.
 fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
     const AT_ONCE: i64 = 2 * SECOND;
+    /// A client takes this long to start and connect.
+    const STARTS: i64 = 5 * SECOND;
     let Some(given) = hop.used.and_then(|used| origins.validated.get(&used)) else {
         return;
     };
@@ -459,9 +461,12 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
             .take(8)
             .collect()
     };
+    // Clients that speak NTLM themselves leave the name out.
     let claims = |workstation: &str| {
-        hop.src
-            .is_some_and(|src| world.hosts.is_account_of(workstation, src))
+        matches!(workstation, "" | "-")
+            || hop
+                .src
+                .is_some_and(|src| world.hosts.is_account_of(workstation, src))
     };
     let times = logged.iter().map(|time| (*time, false));
     let times = times.chain(meant.iter().map(|time| (*time, true)));
@@ -471,7 +476,7 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
             .get(start..)
             .unwrap_or_default()
             .iter()
-            .take_while(|one| one.0 <= time + AT_ONCE)
+            .take_while(|one| one.0 <= time + if by_name { STARTS } else { AT_ONCE })
             .filter(|one| !by_name || claims(one.2))
             .find(|one| {
                 one.1 == hop.dst

@@ -637,15 +637,15 @@ impl Places {
 
 /// Addresses by day that several machines have at once, such as a branch behind one address: three or more, by turns.
 /// A lease that changes hands does not come back on the same day.
-fn shared(claims: &[Claim]) -> BTreeSet<(IpAddr, i64)> {
+fn shared(claims: &[Claim]) -> BTreeMap<(IpAddr, i64), BTreeSet<HostId>> {
     const SEVERAL: usize = 3;
-    let mut all = BTreeSet::new();
+    let mut all = BTreeMap::new();
     let of = |one: &Claim| (one.ip, day(one.time));
     for same in claims.chunk_by(|a, b| of(a) == of(b)) {
         let machines: BTreeSet<HostId> = same.iter().map(|one| one.host).collect();
         let runs = same.chunk_by(|a, b| a.host == b.host).count();
         if machines.len() >= SEVERAL && runs > machines.len() {
-            all.extend(same.first().map(of));
+            all.extend(same.first().map(of).zip(Some(machines)));
         }
     }
     all

@@ -119,6 +119,14 @@ impl<'a> Activity<'a> {
             let workstation = row.workstation_name();
             let ip = address(row.ip_address());
             let mut source = hosts.place(row.ip_address(), host, row.time);
+            let claimed = given(workstation)
+                .filter(|name| address(name).is_none())
+                .and_then(|name| hosts.find(name, host));
+            if let (Some(ip), Some(claimed)) = (ip, claimed)
+                && hosts.is_behind(claimed, ip, row.time)
+            {
+                source = Place::Host(claimed);
+            }
             // Most logons are machines' logons with tickets. Nobody moves with them, unless somebody else has the
             // machine's key, or the session did something that machines do not do.
             if quiet
@@ -166,9 +174,7 @@ impl<'a> Activity<'a> {
                 elevated: false,
                 // %%1842 is yes (Microsoft, event 4624).
                 restricted: matches!(row.restricted_admin_mode(), "%%1842" | "Yes"),
-                claimed: given(row.workstation_name())
-                    .filter(|name| address(name).is_none())
-                    .and_then(|name| hosts.find(name, host)),
+                claimed,
                 delegated: row.transmitted_services().is_some(),
                 by_sshd: base_name(row.process_name()).eq_ignore_ascii_case("sshd.exe"),
                 reference: row.reference,

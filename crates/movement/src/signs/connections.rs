@@ -2,11 +2,13 @@
 //! mapper.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use crabwalk_activity::{HostId, Place, base_name};
+use crabwalk_activity::{HostId, Place, address, base_name};
 
 use super::tickets::controllers;
 use super::usual::{is_usual, movements};
+use crate::command::{clean, words};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
 use crate::world::World;
@@ -71,13 +73,15 @@ fn own_ports(world: &World<'_>, out: &mut Sink) {
 /// connection is all there is.
 fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
     let controllers = controllers(world);
-    let mut edges: BTreeMap<(HostId, HostId, u16), Vec<usize>> = BTreeMap::new();
+    let mut edges: BTreeMap<(HostId, HostId, u16, bool), Vec<usize>> = BTreeMap::new();
     for (at, one) in world.connections.iter().enumerate() {
         let image = base_name(one.image);
         // The kernel speaks SMB for everybody, and the service host contacts the endpoint mapper for all callers of
-        // objects.
+        // objects. A program that does either itself brings its own client along.
+        let itself = one.observer.is_some() && program(one.image).is_some();
         let seen = match (one.observer, one.dst_port) {
             (None, 445) => true,
+            (Some(_), 135 | 445) if itself => !one.inbound,
             (Some(_), 445) => !one.inbound && image.eq_ignore_ascii_case("System"),
             (Some(_), 135) => !one.inbound && image.eq_ignore_ascii_case("svchost.exe"),
             _ => false,
@@ -91,10 +95,11 @@ fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
                 .get(dst)
                 .is_some_and(|host| host.domain_controller)
         {
-            edges.entry((src, dst, one.dst_port)).or_default().push(at);
+            let edge = (src, dst, one.dst_port, itself);
+            edges.entry(edge).or_default().push(at);
         }
     }
-    for ((_, dst, port), connections) in edges {
+    for ((_, dst, port, itself), connections) in edges {
         let times: Vec<i64> = connections
             .iter()
             .filter_map(|at| Some(world.connections.get(*at)?.time))
@@ -104,13 +109,13 @@ fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
             continue;
         }
         // The endpoint mapper may have been asked for objects, WMI, tasks or services.
-        let (family, techniques) = if port == 135 {
-            (Family::Any, Family::Dcom.plain())
-        } else {
-            (Family::Smb, Family::Smb.plain())
+        let (family, techniques) = match (port, itself) {
+            (135, _) => (Family::Any, Family::Dcom.plain()),
+            (_, true) => (Family::Any, Family::Smb.plain()),
+            (_, false) => (Family::Smb, Family::Smb.plain()),
         };
         for at in connections {
-            let Some(one) = world.connections.get(at) else {
+            let Some(one) = world.connections.get(at).cloned() else {
                 continue;
             };
             let mut evidence = Evidence::new(
@@ -124,7 +129,11 @@ fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
                 dst,
                 one.time,
                 one.reference,
-                format!("connection to port {port}"),
+                if itself {
+                    format!("{} connected to port {port} itself", base_name(one.image))
+                } else {
+                    format!("connection to port {port}")
+                },
             )
             .technique(techniques)
             .from(one.src)
@@ -137,8 +146,37 @@ fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
                 if one.observer.is_some() { 0.1 } else { 0.2 },
             );
             evidence.source_program = program(one.image);
+            let by = world.process_of_guid(one.process_guid).filter(|_| itself);
+            let ip = one.dst_ip;
+            if let Some(at) = by {
+                evidence.source_process = world.process_key(at);
+                if let Some(user) = named(world, at, dst, ip) {
+                    evidence.class = Class::Client;
+                    let used = user.and_then(|user| world.claimed_at(dst, &user));
+                    evidence.used = used.filter(|id| world.accounts.is_user(*id));
+                }
+            }
             evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
             out.push(evidence);
         }
     }
+}
+
+/// The account, if any, in the command line of a program that names the destination it connects to: clients that do not
+/// use Windows' own logon take it as `domain/user:password@host`. `None` if the line does not name the destination.
+fn named(world: &World<'_>, process: usize, dst: HostId, ip: IpAddr) -> Option<Option<String>> {
+    let process = world.processes.get(process)?;
+    let mut words = words(process.command).into_iter().skip(1);
+    words.find_map(|word| {
+        let (user, host) = match word.rsplit_once('@') {
+            Some((user, host)) => (user.split(':').next(), host),
+            None => (None, word.as_str()),
+        };
+        let host = clean(host);
+        let is_it = match address(&host) {
+            Some(own) => own == ip,
+            None => world.hosts.find(&host, process.host) == Some(dst),
+        };
+        is_it.then(|| user.map(str::to_owned))
+    })
 }
