@@ -108,7 +108,7 @@ fn colours_wanted(terminal: bool) -> bool {
 /// If standard output cannot be written.
 pub fn show(text: &str) -> io::Result<()> {
     if let Some(pager) = pager(text)
-        && paged(&pager, text).is_ok_and(|shown| shown)
+        && paged(pager, text).is_ok_and(|shown| shown)
     {
         return Ok(());
     }
@@ -118,7 +118,7 @@ pub fn show(text: &str) -> io::Result<()> {
 }
 
 /// The pager for a text, if it needs one and somebody looks.
-fn pager(text: &str) -> Option<String> {
+fn pager(text: &str) -> Option<Command> {
     if !io::stdout().is_terminal() || WISHES.get().is_some_and(|(_, pager)| !pager) {
         return None;
     }
@@ -126,21 +126,27 @@ fn pager(text: &str) -> Option<String> {
     if text.lines().count() < usize::from(height.0) {
         return None;
     }
-    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
-    (!matches!(pager.trim(), "" | "cat")).then_some(pager)
+    match std::env::var("PAGER") {
+        Ok(pager) if matches!(pager.trim(), "" | "cat") => None,
+        Ok(pager) => {
+            let mut command = Command::new("sh");
+            command.args(["-c", &pager]);
+            Some(command)
+        }
+        Err(_) => Some(Command::new("less")),
+    }
 }
 
 /// Shows a text in a pager. Answers whether there is one.
-fn paged(pager: &str, text: &str) -> io::Result<bool> {
+fn paged(mut command: Command, text: &str) -> io::Result<bool> {
     /// What a shell answers if it finds no such program, or may not run it.
     const NONE: [i32; 2] = [126, 127];
-    let mut command = Command::new("sh");
     if std::env::var_os("LESS").is_none() {
         // Colours as they are, lines as long as they are; what fits stays on the screen.
         command.env("LESS", "FRX");
     }
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
     crate::interrupt::leave_to_pager();
-    let mut child = command.args(["-c", pager]).stdin(Stdio::piped()).spawn()?;
     if let Some(mut pipe) = child.stdin.take() {
         // Whoever has seen enough leaves it early.
         let _ = pipe.write_all(text.as_bytes());
