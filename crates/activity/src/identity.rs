@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use crabwalk_vocabulary::account::well_known;
 pub use crabwalk_vocabulary::account::{AccountKind, kind_of};
+use crabwalk_vocabulary::account::{of_services, well_known};
 pub use crabwalk_vocabulary::address;
 use crabwalk_vocabulary::time::day;
 
@@ -732,6 +732,9 @@ impl Accounts {
         if name.is_empty() && sid.is_empty() {
             return None;
         }
+        if let Some(own) = of_services(name) {
+            (domain, name) = own;
+        }
         if let Some((prefix, _)) = sid
             .rsplit_once('-')
             .filter(|_| sid.starts_with("S-1-5-21-"))
@@ -1068,6 +1071,16 @@ mod tests {
         assert_eq!(standing(plain), flat);
         assert_eq!(standing(local), local);
         assert_ne!(standing(bare), standing(typed));
+    }
+
+    #[test]
+    fn the_service_manager_has_its_own_names() {
+        let mut accounts = Accounts::default();
+        let system = accounts.get("", "NT AUTHORITY", "SYSTEM");
+        assert_eq!(accounts.of_text("LocalSystem"), system);
+        let local = accounts.get("", "NT AUTHORITY", "LOCAL SERVICE");
+        assert_eq!(accounts.of_text(r"NT AUTHORITY\LocalService"), local);
+        assert_ne!(local, system);
     }
 
     #[test]

@@ -20,7 +20,7 @@ const ALL_SIDES: f64 = 0.9;
 const BOTH_ENDS: f64 = 0.65;
 /// Source and controller do, and the destination's logs cannot say.
 const UNSEEN: f64 = 0.5;
-/// An unambiguous act, and another kind of witness that names the source.
+/// An unambiguous act, and another kind of witness that names the source or, with a logon from there, the account.
 const NAMED: f64 = 0.5;
 /// A sensor and a controller saw the way to a host without logs.
 const ON_THE_WAY: f64 = 0.35;
@@ -68,6 +68,7 @@ fn agreed(world: &World<'_>, hop: &Draft) -> f64 {
         (true, true, true) => ALL_SIDES,
         (true, false, true) => BOTH_ENDS,
         (true, true, false) if !logs_logons => UNSEEN,
+        (false, true, true) if hop.act == Act::Strong => NAMED,
         (false, true, _) if sides.on_the_way && is_dark(world, hop.dst) => ON_THE_WAY,
         _ => 0.0,
     };

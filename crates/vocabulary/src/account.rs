@@ -81,6 +81,22 @@ pub fn well_known(sid: &str) -> Option<&'static str> {
     })
 }
 
+/// The name that the logs have for an account of services that the service manager has its own name for (Microsoft,
+/// "Service User Accounts"): domain and name. The parameter is the name without a domain.
+pub fn of_services(name: &str) -> Option<(&'static str, &'static str)> {
+    let is = |own: &str| name.eq_ignore_ascii_case(own);
+    let own = if is("LocalSystem") {
+        "SYSTEM"
+    } else if is("LocalService") {
+        "LOCAL SERVICE"
+    } else if is("NetworkService") {
+        "NETWORK SERVICE"
+    } else {
+        return None;
+    };
+    Some(("NT AUTHORITY", own))
+}
+
 /// The kind of account behind a name or SID. Windows translates the names of system accounts, but not their SIDs.
 pub fn kind_of(name: &str, sid: &str) -> AccountKind {
     match sid {
