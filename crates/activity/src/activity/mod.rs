@@ -4,6 +4,7 @@
 //! names here read them from the logs and answer questions about them.
 
 mod addresses;
+mod claims;
 mod connections;
 mod processes;
 mod relations;
