@@ -16,6 +16,9 @@ use crate::text::SECOND;
 const HOUR: i64 = 3600 * SECOND;
 const DAY: i64 = 24 * HOUR;
 
+/// First and last time at an address.
+type Seen = (i64, i64, IpAddr);
+
 /// A machine's tickets say that it is at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Claim {
@@ -108,7 +111,7 @@ fn contradictions(claims: &[Claim], places: &Places) -> BTreeSet<Claim> {
 fn visits(claims: &[Claim], places: &Places) -> Vec<Claim> {
     /// This many runs at an address make it one of the machine's, even if the machine was seen elsewhere in between.
     const SEVERAL: usize = 3;
-    let mut machines: BTreeMap<(HostId, bool), Vec<(i64, i64, IpAddr)>> = BTreeMap::new();
+    let mut machines: BTreeMap<(HostId, bool), Vec<Seen>> = BTreeMap::new();
     for one in claims {
         // A machine uses its addresses of both IP versions at the same time.
         let own = machines.entry((one.host, one.ip.is_ipv4())).or_default();
@@ -150,7 +153,7 @@ struct Places {
     /// First and last certain sighting within each hour, by address.
     holders: HashMap<IpAddr, Vec<(i64, i64, HostId)>>,
     /// The same by machine.
-    whereabouts: HashMap<HostId, Vec<(i64, i64, IpAddr)>>,
+    whereabouts: HashMap<HostId, Vec<Seen>>,
     /// Certain or claimed, in order.
     seen: HashMap<HostId, Vec<(i64, IpAddr)>>,
 }
@@ -253,12 +256,7 @@ impl Places {
     }
 
     /// The runs of a machine at one address each, first and last time, by what it claims and by what it logged.
-    fn runs(
-        &self,
-        host: HostId,
-        v4: bool,
-        mut all: Vec<(i64, i64, IpAddr)>,
-    ) -> Vec<(IpAddr, i64, i64)> {
+    fn runs(&self, host: HostId, v4: bool, mut all: Vec<Seen>) -> Vec<(IpAddr, i64, i64)> {
         let logged = self.whereabouts.get(&host).into_iter().flatten();
         all.extend(logged.filter(|(.., ip)| ip.is_ipv4() == v4));
         all.sort_unstable();
