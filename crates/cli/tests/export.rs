@@ -289,7 +289,7 @@ fn the_ticket_tells_the_first_path() {
         "PIER-WS01 → PIER-WS02 → TIDE-SQL01",
         "HARBOR\\\\adm.reiter",
         "\n## Path 1 (score ",
-        " | PIER-WS01 | PIER-WS02 | Service Execution (T1569.002) | HARBOR\\\\i.vollmer ⇒ HARBOR\\\\adm.reiter ⇒ LocalSystem | 0.9",
+        " | PIER-WS01 | PIER-WS02 | Service Execution (T1569.002) | HARBOR\\\\i.vollmer ⇒ HARBOR\\\\adm.reiter ⇒ NT AUTHORITY\\\\SYSTEM | 0.9",
         " | PIER-WS02 | TIDE-SQL01 | Scheduled Task (T1053.005) | HARBOR\\\\adm.reiter",
     ] {
         assert!(first.contains(said), "{said} is not in {first}");
