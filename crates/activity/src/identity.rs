@@ -382,12 +382,15 @@ impl Hosts {
             .collect()
     }
 
-    /// Whether any host was seen at this address within a day of a time.
+    /// Whether any host was seen at this address within a day of a time; within an hour, if the address changes hands.
     pub fn is_held(&self, ip: IpAddr, time: i64) -> bool {
-        self.held.get(&ip).is_some_and(|held| {
-            held.iter()
-                .any(|one| (one.first - 24 * HOUR..=one.last + 24 * HOUR).contains(&time))
-        })
+        let held = self.held.get(&ip).map_or(&[][..], Vec::as_slice);
+        let changes = held
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a.host != b.host));
+        let around = if changes { HOUR } else { 24 * HOUR };
+        held.iter()
+            .any(|one| (one.first - around..=one.last + around).contains(&time))
     }
 
     /// Registers addresses that several hosts have at once, by day, and these hosts.
