@@ -592,25 +592,33 @@ fn name_addresses(world: &World<'_>, all: Vec<Draft>) -> Vec<Draft> {
             && (came.family == meant.family || meant.family == Family::Any)
             && (is_behind(meant, came)
                 || !arrived(meant) && meant.evidence.iter().any(|one| one.kind == Kind::Source))
+            && (meant.first - GAP..=meant.last + LOOSE_GAP).contains(&came.first)
             && came.distance(meant.first).min(came.distance(meant.last)) <= LOOSE_GAP
+    };
+    // Both are in the order of their beginnings; what came began about when it was meant.
+    let only_one = |meant: &Draft| {
+        let start = came.partition_point(|one| one.first < meant.first - GAP);
+        let near = came.iter().enumerate().skip(start);
+        let near = near.take_while(|(_, one)| one.first <= meant.last + LOOSE_GAP);
+        let mut fitting = near.filter(|(_, came)| fits(meant, came));
+        let (place, _) = fitting.next()?;
+        fitting.next().is_none().then_some(place)
+    };
+    let is_only_one = |place: usize| {
+        let came = came.get(place);
+        let fitting = named
+            .iter()
+            .filter(|meant| came.is_some_and(|came| fits(meant, came)));
+        fitting.take(2).count() == 1
     };
     let pairs: Vec<(usize, usize)> = named
         .iter()
         .enumerate()
-        .flat_map(|(at, meant)| {
-            let came = came.iter().enumerate();
-            came.filter(|(_, came)| fits(meant, came))
-                .map(move |(place, _)| (at, place))
-        })
+        .filter_map(|(at, meant)| Some((at, only_one(meant)?)))
+        .filter(|(_, place)| is_only_one(*place))
         .collect();
-    let only = |pair: &(usize, usize)| {
-        let others = pairs.iter().filter(|other| *other != pair);
-        others
-            .into_iter()
-            .all(|other| other.0 != pair.0 && other.1 != pair.1)
-    };
-    let mut joined: Vec<usize> = Vec::new();
-    for (at, place) in pairs.iter().filter(|pair| only(pair)) {
+    let mut joined: BTreeSet<usize> = BTreeSet::new();
+    for (at, place) in &pairs {
         let (Some(meant), Some(came)) = (named.get_mut(*at), came.get_mut(*place)) else {
             continue;
         };
@@ -623,7 +631,7 @@ fn name_addresses(world: &World<'_>, all: Vec<Draft>) -> Vec<Draft> {
             }
             meant.take(one);
         }
-        joined.push(*place);
+        joined.insert(*place);
     }
     let came = came.into_iter().enumerate();
     named.extend(
