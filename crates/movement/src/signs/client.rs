@@ -9,7 +9,7 @@ use crabwalk_activity::{
 use crate::command::{CommandLine, Named, clean, hosts, named_value, parameter, value, words};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
-use crate::techniques::{ALL, Started, ToolName, brief, guest};
+use crate::techniques::{ALL, Started, ToolName, brief};
 use crate::world::World;
 
 /// A remote target that a command line names.
@@ -28,7 +28,7 @@ const PARAMETERS: &[(&str, Option<Family>)] = &[
     ("-cn ", None),
     ("-cimsession", Some(Family::Wmi)),
     ("-hostname", Some(Family::Ssh)),
-    // A guest of this machine, over the hypervisor's own channel (PowerShell Direct).
+    // A guest of this machine, over the hypervisor's own channel (PowerShell Direct); to ATT&CK it is remoting.
     ("-vmname", Some(Family::Guest)),
 ];
 
@@ -93,7 +93,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
                 _ => (None, value.as_str()),
             };
             let aim = match says {
-                Some(Family::Guest) => (Family::Guest, guest::POWERSHELL_DIRECT),
+                Some(Family::Guest) => (Family::Guest, Family::WinRm.plain()),
                 Some(family) => plainly(*family),
                 None => aim,
             };

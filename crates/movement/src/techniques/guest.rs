@@ -7,9 +7,6 @@ use super::{Started, Technique, brief, ran};
 use crate::evidence::{Act, Family, Sink};
 use crate::world::World;
 
-/// What PowerShell in a guest of Hyper-V is to ATT&CK, which has no technique for it.
-pub(crate) const POWERSHELL_DIRECT: &[&str] = &["T1021"];
-
 /// Operations in hypervisor guests.
 pub(crate) struct Guest;
 
@@ -36,9 +33,7 @@ fn way(started: &Started, parent_command: &str) -> Option<(&'static str, &'stati
         "qemu-ga.exe" => Some(("QEMU's guest agent", &["T1021"])),
         "prl_tools_service.exe" => Some(("Parallels' tools", &["T1021"])),
         // The service behind PowerShell Direct.
-        "svchost.exe" if parent_command.contains("vmicvmsession") => {
-            Some(("Hyper-V", POWERSHELL_DIRECT))
-        }
+        "svchost.exe" if parent_command.contains("vmicvmsession") => Some(("Hyper-V", &["T1021"])),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@
 pub(crate) mod dcom;
 mod exploit;
 mod forged;
-pub(crate) mod guest;
+mod guest;
 mod mssql;
 mod printer;
 pub(crate) mod rdp;
