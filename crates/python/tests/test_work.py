@@ -21,7 +21,8 @@ def working():
         try:
             with open(f"/proc/self/task/{task}/comm") as file:
                 names.append(file.read().strip())
-        except FileNotFoundError:
+        # It ended before it was opened, or before it was read.
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return [name for name in names if name == "crabwalk"]
 
