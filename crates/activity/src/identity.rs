@@ -126,6 +126,22 @@ fn same_network(a: IpAddr, b: IpAddr) -> bool {
     }
 }
 
+/// First and last time of a host at an address.
+pub(crate) type Seen = (i64, i64, IpAddr);
+
+/// A host's sightings in a row at one address each: the address, first and last time.
+pub(crate) fn runs(mut seen: Vec<Seen>) -> Vec<(IpAddr, i64, i64)> {
+    seen.sort_unstable();
+    let mut runs: Vec<(IpAddr, i64, i64)> = Vec::new();
+    for (first, last, ip) in seen {
+        match runs.last_mut() {
+            Some(run) if run.0 == ip => run.2 = run.2.max(last),
+            _ => runs.push((ip, first, last)),
+        }
+    }
+    runs
+}
+
 /// Whether a host keeps coming back to an address within a day, by the starts of its runs there.
 fn alternates(starts: &[i64]) -> bool {
     starts
@@ -443,7 +459,7 @@ impl Hosts {
     /// Concludes from all sightings which host had which address at what time. A host seen at another address of the
     /// same network has left the previous one, unless it alternates between them.
     pub fn settle(&mut self) {
-        let mut hosts: BTreeMap<HostId, Vec<(i64, i64, IpAddr)>> = BTreeMap::new();
+        let mut hosts: BTreeMap<HostId, Vec<Seen>> = BTreeMap::new();
         let mut one_of: HashMap<IpAddr, HostId> = HashMap::new();
         let mut pooled: BTreeSet<IpAddr> = BTreeSet::new();
         for ((host, ip), seen) in &self.sightings {
@@ -456,15 +472,8 @@ impl Hosts {
                 .extend(seen.values().map(|(first, last)| (*first, *last, *ip)));
         }
         self.held.clear();
-        for (host, mut seen) in hosts {
-            seen.sort_unstable();
-            let mut runs: Vec<(IpAddr, i64, i64)> = Vec::new();
-            for (first, last, ip) in seen {
-                match runs.last_mut() {
-                    Some(run) if run.0 == ip => run.2 = run.2.max(last),
-                    _ => runs.push((ip, first, last)),
-                }
-            }
+        for (host, seen) in hosts {
+            let runs = runs(seen);
             let mut starts: HashMap<IpAddr, Vec<i64>> = HashMap::new();
             for (ip, first, _) in &runs {
                 starts.entry(*ip).or_default().push(*first);
@@ -735,7 +744,11 @@ impl Accounts {
         if name.is_empty() && sid.is_empty() {
             return None;
         }
-        if let Some(own) = of_services(name) {
+        // Only where no SID or domain says whose it is: anybody can give an account of a domain such a name.
+        if sid.is_empty()
+            && (domain.is_empty() || domain.eq_ignore_ascii_case("NT AUTHORITY"))
+            && let Some(own) = of_services(name)
+        {
             (domain, name) = own;
         }
         if let Some((prefix, _)) = sid
@@ -1084,6 +1097,12 @@ mod tests {
         let local = accounts.get("", "NT AUTHORITY", "LOCAL SERVICE");
         assert_eq!(accounts.of_text(r"NT AUTHORITY\LocalService"), local);
         assert_ne!(local, system);
+        // A name that an intruder may choose.
+        for own in [r"CORP\LocalSystem", "LocalSystem@CORP.EXAMPLE"] {
+            assert_ne!(accounts.of_text(own), system, "{own}");
+        }
+        let made = accounts.get("S-1-5-21-1-2-3-1105", "", "LocalSystem");
+        assert_ne!(made, system);
     }
 
     #[test]

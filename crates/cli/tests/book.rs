@@ -436,19 +436,20 @@ fn few_commands_of_the_book_are_not_run() {
     assert!(not_run.len() <= NOT_RUN, "{not_run:#?}");
 }
 
+/// The lines of a page that are not in blocks of code.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut in_code = false;
+    page.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence
+    })
+}
+
 /// The code spans of a page, outside blocks.
 fn spans(page: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut in_code = false;
-    for line in page.lines() {
-        if line.trim_start().starts_with("```") {
-            in_code = !in_code;
-        } else if !in_code {
-            let inside = line.split('`').skip(1).step_by(2);
-            all.extend(inside.map(str::to_owned));
-        }
-    }
-    all
+    let spans = prose(page).flat_map(|line| line.split('`').skip(1).step_by(2));
+    spans.map(str::to_owned).collect()
 }
 
 /// Commands in running text are not run; they name commands and options that are there.
@@ -510,13 +511,9 @@ fn commands_in_the_text_have_their_options() {
 /// The identifiers of a page's headings, as GitHub and mdBook make them.
 fn anchors(page: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    let mut in_code = false;
-    for line in page.lines() {
-        if line.trim_start().starts_with("```") {
-            in_code = !in_code;
-        }
+    for line in prose(page) {
         let heading = line.trim_start_matches('#');
-        if in_code || heading.len() == line.len() || !heading.starts_with(' ') {
+        if heading.len() == line.len() || !heading.starts_with(' ') {
             continue;
         }
         let id: String = heading
@@ -539,15 +536,10 @@ fn anchors(page: &str) -> BTreeSet<String> {
 /// The targets of a page's links, outside code.
 fn links(page: &str) -> Vec<String> {
     let mut text = String::new();
-    let mut in_code = false;
-    for line in page.lines() {
-        if line.trim_start().starts_with("```") {
-            in_code = !in_code;
-        } else if !in_code {
-            // Between backticks is code.
-            text.extend(line.split('`').step_by(2));
-            text.push('\n');
-        }
+    for line in prose(page) {
+        // Between backticks is code.
+        text.extend(line.split('`').step_by(2));
+        text.push('\n');
     }
     let ends = text.match_indices("](").map(|(at, _)| &text[at + 2..]);
     ends.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()))

@@ -75,6 +75,18 @@ fn agreed(world: &World<'_>, hop: &Draft) -> f64 {
     beside.max(proven)
 }
 
+/// Whether an observation at the source names the destination. Windows itself connects for everybody; any other program
+/// does it on its own account.
+fn is_meant(one: &Evidence) -> bool {
+    match one.class {
+        Class::Client | Class::ClientUser | Class::ExplicitCredentials => true,
+        Class::Tuple | Class::Connection => {
+            one.kind == Kind::Source && one.source_program.is_some()
+        }
+        _ => false,
+    }
+}
+
 /// Which sides name the hop's source, destination and account.
 struct Sides {
     /// The source: a program or its logon names the destination, or a program that is not Windows' own connects to it.
@@ -93,14 +105,7 @@ impl Sides {
         let by = |one: &Evidence| one.used == Some(used);
         let any = |told: &dyn Fn(&Evidence) -> bool| hop.evidence.iter().any(told);
         Self {
-            // Windows itself connects for everybody; any other program does it on its own account.
-            meant: any(&|one| match one.class {
-                Class::Client | Class::ClientUser | Class::ExplicitCredentials => true,
-                Class::Tuple | Class::Connection => {
-                    one.kind == Kind::Source && one.source_program.is_some()
-                }
-                _ => false,
-            }),
+            meant: any(&is_meant),
             controlled: any(&|one| match one.class {
                 Class::Ticket => from(one) && by(one),
                 Class::Validated => by(one),

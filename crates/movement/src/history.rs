@@ -38,13 +38,17 @@ impl Days {
         }
     }
 
+    pub fn has(&self, day: i64) -> bool {
+        self.0.binary_search(&day).is_ok()
+    }
+
     pub fn all(&self) -> impl Iterator<Item = i64> + '_ {
         self.0.iter().copied()
     }
 
     /// Number of days other than this one.
     pub fn others(&self, day: i64) -> usize {
-        self.0.len() - usize::from(self.0.binary_search(&day).is_ok())
+        self.0.len() - usize::from(self.has(day))
     }
 
     /// Whether there are enough days, not just extracts of single ones: they are most days from the first to the last.
@@ -204,7 +208,7 @@ impl History {
     pub fn logs_logons(&self, host: HostId, time: i64) -> bool {
         let today = day(time);
         let own = self.written.get(&host);
-        own.is_some_and(|days| days.all().any(|one| one == today))
+        own.is_some_and(|days| days.has(today))
     }
 
     /// Whether the account makes such a hop on other days too: to the same host, or in the same way to others.

@@ -451,12 +451,13 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
         .map(|session| session.time)
         .take(8)
         .collect();
-    // Where the destination does not log logons, the source says when, and the client calls itself by the source's name.
+    // Where the destination does not log logons, the source says when, and the client calls itself by the source's name. A
+    // connection is not enough: it says neither host nor account, and a scanner makes one a second.
     let meant: Vec<i64> = if world.history.logs_logons(hop.dst, hop.first) {
         Vec::new()
     } else {
         let own = hop.evidence.iter();
-        own.filter(|one| one.class == Class::ExplicitCredentials || one.class == Class::Client)
+        own.filter(|one| matches!(one.class, Class::ExplicitCredentials | Class::Client))
             .map(|one| one.time)
             .take(8)
             .collect()

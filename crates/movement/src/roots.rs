@@ -47,6 +47,7 @@ pub(crate) fn add(
         .filter(|link| !is_weak(link))
         .map(|link| link.to)
         .collect();
+    let mut found: BTreeMap<usize, Link> = BTreeMap::new();
     for to in odd.difference(&linked).copied() {
         let Some((hop, src)) = hops.get(to).and_then(|hop| Some((hop, hop.src?))) else {
             continue;
@@ -57,10 +58,13 @@ pub(crate) fn add(
         }
         // The last arrival of each account, and when.
         let mut last: BTreeMap<AccountId, (i64, usize)> = BTreeMap::new();
-        for at in into.get(&src).into_iter().flatten().copied() {
+        let before = into.get(&src).map_or(&[][..], Vec::as_slice);
+        let earliest = hop.first - DAY / 2;
+        let start =
+            before.partition_point(|at| hops.get(*at).is_some_and(|one| one.first < earliest));
+        for at in before.get(start..).unwrap_or_default().iter().copied() {
             if let Some(one) = hops.get(at)
                 && one.first <= hop.first
-                && hop.first - one.first <= DAY / 2
                 && let Some(used) = one.used
                 && sits_there(world, one, hop.first)
             {
@@ -77,14 +81,16 @@ pub(crate) fn add(
         };
         #[expect(clippy::cast_precision_loss, reason = "at most three")]
         let certainty = 0.5 / people as f64;
-        links.retain(|link| link.to != to);
-        links.push(Link {
+        let link = Link {
             from,
             to,
             kind: LinkKind::TimePossible,
             certainty: (certainty * 100.0_f64).round() / 100.0,
-        });
+        };
+        found.insert(to, link);
     }
+    links.retain(|link| !found.contains_key(&link.to));
+    links.extend(found.into_values());
     links.sort_by_key(|link| link.to);
 }
 

@@ -10,14 +10,11 @@ use std::net::IpAddr;
 
 use crabwalk_vocabulary::time::day;
 
-use crate::identity::{HostId, Hosts};
+use crate::identity::{HostId, Hosts, Seen, runs};
 use crate::text::SECOND;
 
 const HOUR: i64 = 3600 * SECOND;
 const DAY: i64 = 24 * HOUR;
-
-/// First and last time at an address.
-type Seen = (i64, i64, IpAddr);
 
 /// A machine's tickets say that it is at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +28,8 @@ pub(super) struct Claim {
 /// Claims that nothing contradicts. Addresses that several machines share are registered with the hosts.
 pub(super) fn undisputed(hosts: &mut Hosts, claims: Vec<Claim>) -> Vec<Claim> {
     let mut claims = by_hour(claims);
-    hosts.share(shared(&claims));
+    let shared = shared(&claims, hosts);
+    hosts.share(shared);
     claims.retain(|one| !hosts.is_shared(one.ip, one.time));
     let places = Places::new(&claims, hosts);
     claims.retain(|one| !places.is_held_by_another(one) && !places.is_known_elsewhere(one));
@@ -62,16 +60,22 @@ fn by_hour(claims: Vec<Claim>) -> Vec<Claim> {
 }
 
 /// Addresses by day that several machines have at once, such as a branch behind one address: three or more, by turns.
-/// A lease that changes hands does not come back on the same day.
-fn shared(claims: &[Claim]) -> BTreeMap<(IpAddr, i64), BTreeSet<HostId>> {
+/// A lease that changes hands does not come back on the same day. Who is behind such an address logs another one, so an
+/// address that a machine itself logged is that machine's, whoever's keys are used there.
+fn shared(claims: &[Claim], hosts: &Hosts) -> BTreeMap<(IpAddr, i64), BTreeSet<HostId>> {
     const SEVERAL: usize = 3;
+    let logged: BTreeSet<(IpAddr, i64)> = hosts
+        .sightings()
+        .flat_map(|(_, ip, first, last)| [(ip, day(first)), (ip, day(last))])
+        .collect();
     let mut all = BTreeMap::new();
     let of = |one: &Claim| (one.ip, day(one.time));
     for same in claims.chunk_by(|a, b| of(a) == of(b)) {
         let machines: BTreeSet<HostId> = same.iter().map(|one| one.host).collect();
         let runs = same.chunk_by(|a, b| a.host == b.host).count();
+        let place = same.first().map(of).filter(|place| !logged.contains(place));
         if machines.len() >= SEVERAL && runs > machines.len() {
-            all.extend(same.first().map(of).zip(Some(machines)));
+            all.extend(place.zip(Some(machines)));
         }
     }
     all
@@ -259,15 +263,7 @@ impl Places {
     fn runs(&self, host: HostId, v4: bool, mut all: Vec<Seen>) -> Vec<(IpAddr, i64, i64)> {
         let logged = self.whereabouts.get(&host).into_iter().flatten();
         all.extend(logged.filter(|(.., ip)| ip.is_ipv4() == v4));
-        all.sort_unstable();
-        let mut runs: Vec<(IpAddr, i64, i64)> = Vec::new();
-        for (first, last, ip) in all {
-            match runs.last_mut() {
-                Some(run) if run.0 == ip => run.2 = run.2.max(last),
-                _ => runs.push((ip, first, last)),
-            }
-        }
-        runs
+        runs(all)
     }
 
     /// Whether another machine had an address within a span of time.

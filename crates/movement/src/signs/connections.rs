@@ -75,17 +75,20 @@ fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
     let controllers = controllers(world);
     let mut edges: BTreeMap<(HostId, HostId, u16, bool), Vec<usize>> = BTreeMap::new();
     for (at, one) in world.connections.iter().enumerate() {
+        let of_a_host = one.observer.is_some();
+        if !matches!(one.dst_port, 135 | 445) || of_a_host && one.inbound {
+            continue;
+        }
         let image = base_name(one.image);
         // The kernel speaks SMB for everybody, and the service host contacts the endpoint mapper for all callers of
         // objects. A program that does either itself brings its own client along.
-        let itself = one.observer.is_some() && program(one.image).is_some();
-        let seen = match (one.observer, one.dst_port) {
-            (None, 445) => true,
-            (Some(_), 135 | 445) if itself => !one.inbound,
-            (Some(_), 445) => !one.inbound && image.eq_ignore_ascii_case("System"),
-            (Some(_), 135) => !one.inbound && image.eq_ignore_ascii_case("svchost.exe"),
-            _ => false,
-        };
+        let itself = of_a_host && program(one.image).is_some();
+        let seen = itself
+            || match (of_a_host, one.dst_port) {
+                (true, 445) => image.eq_ignore_ascii_case("System"),
+                (true, _) => image.eq_ignore_ascii_case("svchost.exe"),
+                (false, port) => port == 445,
+            };
         if seen
             && let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst)
             && src != dst

@@ -46,13 +46,25 @@ struct Refused {
     reason: &'static str,
 }
 
+impl Refused {
+    /// Shares are opened in network logons.
+    fn of_a_share(time: i64, reference: u64, reason: &'static str) -> Self {
+        Self {
+            time,
+            reference,
+            logon_type: 3,
+            reason,
+        }
+    }
+}
+
 /// Refusals by two hosts, an account, and who recorded them: the destination or, if it did not, the source.
 type Refusals = BTreeMap<(HostId, HostId, Option<AccountId>, Kind), Vec<Refused>>;
 
 /// Both logs have the same refusal within this time.
 const SAME: i64 = 2 * SECOND;
 
-/// When each refusal between two hosts was recorded so far.
+/// When each refusal between two hosts was recorded so far, in order.
 struct Known(BTreeMap<(HostId, HostId), Vec<i64>>);
 
 impl Known {
@@ -62,12 +74,16 @@ impl Known {
             let own = times.entry((*src, *dst)).or_default();
             own.extend(refused.iter().map(|one| one.time));
         }
+        for own in times.values_mut() {
+            own.sort_unstable();
+        }
         Self(times)
     }
 
     fn has(&self, src: HostId, dst: HostId, time: i64) -> bool {
-        let times = self.0.get(&(src, dst));
-        times.is_some_and(|times| times.iter().any(|own| (own - time).abs() <= SAME))
+        let times = self.0.get(&(src, dst)).map_or(&[][..], Vec::as_slice);
+        let next = times.get(times.partition_point(|own| *own < time - SAME));
+        next.is_some_and(|own| own - time <= SAME)
     }
 }
 
@@ -88,12 +104,8 @@ fn shares(world: &mut World<'_>, all: &mut Refusals) {
             return;
         }
         let key = (src, host, account, Kind::DestinationLogon);
-        all.entry(key).or_default().push(Refused {
-            time: row.time,
-            reference: row.reference,
-            logon_type: 3,
-            reason: reason(row.status(), ""),
-        });
+        let one = Refused::of_a_share(row.time, row.reference, reason(row.status(), ""));
+        all.entry(key).or_default().push(one);
     });
 }
 
@@ -114,12 +126,8 @@ fn clients(world: &mut World<'_>, all: &mut Refusals) {
             return;
         }
         let key = (host, dst, account, Kind::Source);
-        all.entry(key).or_default().push(Refused {
-            time: row.time,
-            reference: row.reference,
-            logon_type: 3,
-            reason: why,
-        });
+        let one = Refused::of_a_share(row.time, row.reference, why);
+        all.entry(key).or_default().push(one);
     });
 }
 
