@@ -188,6 +188,10 @@ pub struct Serve {
     /// For each path that appears or grows, send a syslog datagram to this address.
     #[arg(long, value_name = "HOST:PORT")]
     pub alert_syslog: Vec<String>,
+    /// For each path that appears or grows, send a mail to this address; may be repeated. The configuration file has the mail
+    /// server: `[mail]`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub alert_email: Vec<String>,
     /// Raise no alerts about what is older than this when it is found, such as 1d, for servers that read history first. By
     /// default paths raise alerts whatever their age, and findings up to a day.
     #[arg(long, value_name = "TIME", value_parser = time)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crabwalk_server::{Config, Hunting, Limits, Output};
+use crabwalk_server::{Config, Encryption, Hunting, Limits, Mail, MailServer, Output, Password};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{self, Known, LogFormat};
@@ -24,6 +24,7 @@ pub struct Whole {
     hunts: Hunts,
     detections: Detections,
     alerts: Alerts,
+    mail: Mails,
     limits: Most,
     log: Log,
 }
@@ -35,6 +36,7 @@ struct Server {
     listen: Vec<SocketAddr>,
     watch: Vec<PathBuf>,
     threads: usize,
+    url: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -90,6 +92,30 @@ struct Alerts {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct Mails {
+    to: Vec<String>,
+    from: String,
+    server: String,
+    port: u16,
+    tls: MailTls,
+    user: String,
+    password_file: PathBuf,
+}
+
+/// How the connection to the mail server is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MailTls {
+    StartTls,
+    Implicit,
+    None,
+}
+
+/// The variable with the mail server's password.
+const MAIL_PASSWORD: &str = "CRABWALK_MAIL_PASSWORD";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct Most {
     body: String,
     waiting: String,
@@ -111,6 +137,7 @@ impl Default for Server {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8088))],
             watch: Vec::new(),
             threads: 0,
+            url: String::new(),
         }
     }
 }
@@ -145,6 +172,20 @@ impl Default for Detections {
     }
 }
 
+impl Default for Mails {
+    fn default() -> Self {
+        Self {
+            to: Vec::new(),
+            from: String::new(),
+            server: String::new(),
+            port: 0,
+            tls: MailTls::StartTls,
+            user: String::new(),
+            password_file: PathBuf::new(),
+        }
+    }
+}
+
 impl Default for Most {
     fn default() -> Self {
         Self {
@@ -169,7 +210,7 @@ impl Default for Log {
 type Key = (&'static str, &'static str, &'static str, &'static str);
 
 /// All keys, in the order in which they are printed.
-const KEYS: [Key; 31] = [
+const KEYS: [Key; 39] = [
     (
         "server",
         "data",
@@ -193,6 +234,12 @@ const KEYS: [Key; 31] = [
         "threads",
         "",
         "Threads for a hunt, and for detections that run at times; 0 for half of the machine's.",
+    ),
+    (
+        "server",
+        "url",
+        "\"https://crabwalk.example.org\"",
+        "Where people reach the pages, for links in mails. By default the first address of `listen`, if it names one machine.",
     ),
     (
         "tls",
@@ -311,6 +358,48 @@ const KEYS: [Key; 31] = [
         "Raise no alerts about what is older than this when it is found. By default paths raise alerts whatever their age, and findings up to a day.",
     ),
     (
+        "mail",
+        "to",
+        "[\"soc@example.org\"]",
+        "Addresses to which a mail is sent for each alert.",
+    ),
+    (
+        "mail",
+        "from",
+        "\"Crabwalk <crabwalk@example.org>\"",
+        "The sender of these mails.",
+    ),
+    (
+        "mail",
+        "server",
+        "\"mail.example.org\"",
+        "The mail server that takes them.",
+    ),
+    (
+        "mail",
+        "port",
+        "",
+        "Its port; 0 for 587 with STARTTLS, 465 with implicit TLS, 25 without.",
+    ),
+    (
+        "mail",
+        "tls",
+        "",
+        "How the connection is encrypted: starttls, implicit, or none, which is only for a mail server on this machine.",
+    ),
+    (
+        "mail",
+        "user",
+        "\"crabwalk\"",
+        "The account at the mail server, if it asks for one.",
+    ),
+    (
+        "mail",
+        "password_file",
+        "\"mail-password\"",
+        "A file with the account's password, read for each mail. Without it, the environment variable CRABWALK_MAIL_PASSWORD.",
+    ),
+    (
         "limits",
         "body",
         "",
@@ -414,6 +503,10 @@ impl Whole {
         if set(&self.tls.certificate).is_some() != set(&self.tls.key).is_some() {
             return Err("tls: `certificate` and `key` belong together".to_owned());
         }
+        let url = &self.server.url;
+        if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
+            return Err("server.url: it begins with https:// or http://".to_owned());
+        }
         if self.server.listen.is_empty() {
             return Err("server.listen: at least one address is needed".to_owned());
         }
@@ -437,6 +530,7 @@ impl Whole {
             &mut self.tls.key,
             &mut content.lookups,
             &mut content.geoip,
+            &mut self.mail.password_file,
         ];
         for path in lists.into_iter().flatten().chain(single) {
             if set(path).is_some() {
@@ -482,6 +576,7 @@ impl Whole {
         one(&mut self.alerts.secret, args.alert_secret.as_ref());
         list(&mut self.alerts.slack, &args.alert_slack);
         list(&mut self.alerts.syslog, &args.alert_syslog);
+        list(&mut self.mail.to, &args.alert_email);
         one(&mut self.alerts.max_age, args.alert_max_age.as_ref());
         one(&mut self.limits.body, args.max_body.as_ref());
         one(&mut self.limits.waiting, args.max_waiting.as_ref());
@@ -532,6 +627,7 @@ impl Whole {
         }));
         outputs.extend(alerts.slack.iter().cloned().map(Output::Slack));
         outputs.extend(alerts.syslog.iter().cloned().map(Output::Syslog));
+        outputs.extend(self.mails().map_err(wrong)?);
         let hunting = Hunting {
             every: time(&self.hunts.every).map_err(wrong)?,
             back: time(&self.hunts.back).map_err(wrong)?,
@@ -566,6 +662,62 @@ impl Whole {
                 ..Limits::default()
             },
         })
+    }
+
+    /// An output for each recipient of mails.
+    fn mails(&self) -> Result<Vec<Output>, String> {
+        let mail = &self.mail;
+        if mail.to.is_empty() {
+            return Ok(Vec::new());
+        }
+        for (name, value) in [("server", &mail.server), ("from", &mail.from)] {
+            if value.is_empty() {
+                return Err(format!("mail.{name}: it is needed for sending mails"));
+            }
+        }
+        let password = match set(&mail.password_file) {
+            Some(path) => Some(Password::File(path)),
+            None => std::env::var(MAIL_PASSWORD).ok().map(Password::Value),
+        };
+        let account = match (mail.user.as_str(), password) {
+            ("", _) => None,
+            (_, None) => {
+                return Err(format!(
+                    "mail.user: it needs a password, in `password_file` or in {MAIL_PASSWORD}"
+                ));
+            }
+            (user, Some(password)) => Some((user.to_owned(), password)),
+        };
+        let server = MailServer {
+            host: mail.server.clone(),
+            port: (mail.port > 0).then_some(mail.port),
+            encryption: match mail.tls {
+                MailTls::StartTls => Encryption::StartTls,
+                MailTls::Implicit => Encryption::Implicit,
+                MailTls::None => Encryption::None,
+            },
+            account,
+            from: mail.from.clone(),
+            pages: self.url(),
+        };
+        (mail.to.iter())
+            .map(|to| Mail::new(server.clone(), to).map(Output::Email))
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("mail: {error}"))
+    }
+
+    /// Where people reach the pages.
+    fn url(&self) -> Option<String> {
+        if !self.server.url.is_empty() {
+            return Some(self.server.url.clone());
+        }
+        let address = self.server.listen.first()?;
+        let scheme = match set(&self.tls.certificate) {
+            Some(_) => "https",
+            None => "http",
+        };
+        (!address.ip().is_unspecified() && address.port() != 0)
+            .then(|| format!("{scheme}://{address}"))
     }
 
     /// The configuration as a file that explains each key. Keys that are not set are shown with an example, as comments.
@@ -658,12 +810,36 @@ mod tests {
             ),
             ("[limits]\nbody = \"big\"", "limits.body"),
             ("[tls]\ncertificate = \"a.pem\"", "belong together"),
+            ("[server]\nurl = \"crabwalk.example\"", "server.url"),
+            ("[mail]\ntls = \"maybe\"", "unknown variant `maybe`"),
             ("[log]\nformat = \"xml\"", "unknown variant `xml`"),
             ("[server\n", "1"),
         ] {
             let error = Whole::parse(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn mail_is_refused_that_would_not_arrive_or_not_safely() {
+        let whole = "[mail]\nto = [\"ida@corp.example\"]\nfrom = \"c@corp.example\"\nserver = \"mail.corp.example\"\n";
+        for (from, to, part) in [
+            ("server =", "#", "mail.server"),
+            ("from =", "#", "mail.from"),
+            ("ida@corp.example", "ida", "is not an e-mail address"),
+            ("\nserver", "\ntls = \"none\"\nserver", "unencrypted"),
+            ("\nserver", "\nuser = \"c\"\nserver", "needs a password"),
+        ] {
+            let text = whole.replacen(from, to, 1);
+            let Err(failure) = Whole::parse(&text).unwrap().config() else {
+                panic!("{text}");
+            };
+            assert!(failure.to_string().contains(part), "{text}: {failure}");
+        }
+        let Ok(config) = Whole::parse(whole).unwrap().config() else {
+            panic!("{whole}");
+        };
+        assert_eq!(config.alerts.len(), 1);
     }
 
     #[test]

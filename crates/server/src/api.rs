@@ -703,7 +703,10 @@ fn detections_and_searches(parts: &Parts) -> Map<String, Value> {
         "Findings": object(&json!({"findings": list(&reference("Finding"))})),
         "Alerts": object(&json!({"alerts": list(&object(&json!({
             "alert": object(&json!({"id": text, "kind": text, "title": text, "detail": {"type": "object"}, "time": time})),
-            "done": texts, "tries": count, "why": or_null(text),
+            "done": texts,
+            "failed": json!({"type": "object", "additionalProperties": object(&json!({
+                "tries": count, "why": text, "given_up": is,
+            }))}),
         })))})),
         "Outputs": object(&json!({"outputs": list(&object(&json!({"output": text, "error": or_null(text)})))})),
     }))

@@ -74,7 +74,7 @@ mod triage;
 mod watch;
 mod web;
 
-pub use alert::Output;
+pub use alert::{Encryption, Mail, MailError, MailServer, Output, Password};
 pub use http::TlsError;
 pub use limits::Limits;
 pub use server::{Config, ServeError, Started, check, run, tokens};

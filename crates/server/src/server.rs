@@ -559,15 +559,11 @@ async fn renew(certificate: Option<Arc<Certificate>>) {
     }
 }
 
-/// Sends alerts, for ever, and failed ones again at growing intervals.
+/// Sends alerts, for ever.
 async fn send_alerts(server: &Server) {
-    let mut wait = Duration::from_secs(2);
     loop {
-        tokio::time::sleep(wait).await;
-        wait = match server.alerts.send().await {
-            true => (wait * 2).min(Duration::from_secs(1800)),
-            false => Duration::from_secs(2),
-        };
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        server.alerts.send().await;
     }
 }
 

@@ -13,12 +13,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crabwalk_case::dossier::Asked;
-use crabwalk_case::{Case, HopInfo, Input, PathInfo, Report, Tool};
+use crabwalk_case::{Account, Case, HopInfo, Host, Input, PathInfo, Report, Tool};
 use crabwalk_detect::{Content, RunOptions};
 use crabwalk_events::Catalog;
 use crabwalk_hunt::{Hunt, HuntOptions};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::alert::{Alert, Alerts};
 use crate::keep::Kept;
@@ -90,14 +90,6 @@ impl ToldPath {
         let hosts: BTreeSet<&String> = hosts.flatten().collect();
         let accounts: BTreeSet<&String> =
             hops.iter().filter_map(|hop| hop.account.as_ref()).collect();
-        let name_of_host = |id: &String| {
-            let known = case.hosts.iter().find(|host| host.id == *id);
-            known.map_or_else(|| id.clone(), |host| host.name.clone())
-        };
-        let name_of_account = |id: &String| {
-            let known = case.accounts.iter().find(|account| account.id == *id);
-            known.map_or_else(|| id.clone(), |account| account.name.clone())
-        };
         let techniques: BTreeSet<&String> = hops.iter().flat_map(|hop| &hop.techniques).collect();
         Self {
             id: path.id.clone(),
@@ -105,8 +97,12 @@ impl ToldPath {
             why: path.why.clone(),
             score: path.score,
             techniques: techniques.into_iter().cloned().collect(),
-            hosts: hosts.into_iter().map(name_of_host).collect(),
-            accounts: accounts.into_iter().map(name_of_account).collect(),
+            hosts: (hosts.into_iter())
+                .map(|id| name_of_host(&case.hosts, id))
+                .collect(),
+            accounts: (accounts.into_iter())
+                .map(|id| name_of_account(&case.accounts, id))
+                .collect(),
             first: hops
                 .iter()
                 .filter_map(|hop| micros(hop.first.as_ref()))
@@ -118,6 +114,38 @@ impl ToldPath {
             hops: hops.len(),
         }
     }
+}
+
+fn name_of_host(hosts: &[Host], id: &str) -> String {
+    let known = hosts.iter().find(|host| host.id == id);
+    known.map_or_else(|| id.to_owned(), |host| host.name.clone())
+}
+
+fn name_of_account(accounts: &[Account], id: &str) -> String {
+    let known = accounts.iter().find(|account| account.id == id);
+    known.map_or_else(|| id.to_owned(), |account| account.name.clone())
+}
+
+/// Movements of an alert at most: a path may have thousands.
+const MOST_MOVEMENTS: usize = 200;
+
+/// A path's movements, for those who read its alert and nothing else.
+fn movements(hops: &[&HopInfo], hosts: &[Host], accounts: &[Account]) -> Vec<Value> {
+    let mut hops = hops.to_vec();
+    hops.sort_by_key(|hop| micros(hop.first.as_ref()));
+    hops.iter()
+        .take(MOST_MOVEMENTS)
+        .map(|hop| {
+            json!({
+                "from": hop.src.as_deref().map(|id| name_of_host(hosts, id)),
+                "to": name_of_host(hosts, &hop.dst),
+                "account": hop.account.as_deref().map(|id| name_of_account(accounts, id)),
+                "first": hop.first,
+                "techniques": hop.techniques,
+                "standing": hop.standing,
+            })
+        })
+        .collect()
 }
 
 fn micros(time: Option<&String>) -> Option<i64> {
@@ -426,6 +454,7 @@ impl Hunter {
                         "techniques": hops.iter().flat_map(|hop| &hop.techniques).collect::<BTreeSet<_>>(),
                         "first": hops.iter().filter_map(|hop| hop.first.as_ref()).min(),
                         "last": hops.iter().filter_map(|hop| hop.last.as_ref()).max(),
+                        "movements": movements(&hops, &case.hosts, &case.accounts),
                     }),
                     time: case.created.clone(),
                 });

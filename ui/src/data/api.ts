@@ -138,8 +138,7 @@ export type Alerts = {
       time: string;
     };
     done: Array<string>;
-    tries: number;
-    why: string | null;
+    failed: Record<string, unknown>;
   }>;
 };
 

@@ -11,6 +11,7 @@
 
 mod config;
 mod inbox;
+mod mail;
 mod openapi;
 mod people;
 mod schedules;
@@ -758,7 +759,20 @@ fn what_is_dropped_ends_in_the_case_that_a_hunt_makes_and_in_one_alert() {
     hunt.extend(logs.iter().map(String::as_str));
     assert_eq!(crabwalk(folder.path(), &hunt).status, 0);
     std::fs::create_dir(folder.path().join("drop")).unwrap();
+    let post = folder.path().join("post");
+    let mail_server = mail::MailServer::start(&post, "none");
+    let to = match &mail_server {
+        Some(_) => "[\"ida@corp.example\"]",
+        None => "[]",
+    };
+    let port = mail_server.as_ref().map_or("0", |server| &server.port);
+    let config = format!(
+        "[mail]\nto = {to}\nfrom = \"crabwalk@corp.example\"\nserver = \"localhost\"\nport = {port}\ntls = \"none\"\n"
+    );
+    std::fs::write(folder.path().join("mail.toml"), config).unwrap();
     let mut more = vec![
+        "--config",
+        "mail.toml",
         "--watch",
         "drop",
         "--alert-file",
@@ -806,6 +820,28 @@ fn what_is_dropped_ends_in_the_case_that_a_hunt_makes_and_in_one_alert() {
     let different: std::collections::BTreeSet<String> = ids.iter().map(Value::to_string).collect();
     assert_eq!(different.len(), ids.len(), "{alerts}");
     assert!(alerts.contains("\"kind\":\"path.new\""), "{alerts}");
+    if mail_server.is_some() {
+        // Each alert is a mail that says the same in words.
+        let sent = mail::mails(&post);
+        for (alert, id) in alerts.lines().zip(&ids) {
+            let alert: Value = serde_json::from_str(alert).unwrap();
+            let id = id.as_str().unwrap();
+            let mail = sent
+                .iter()
+                .find(|mail| mail.contains(&format!("Message-ID: <{id}@")));
+            let mail = mail.unwrap_or_else(|| panic!("{id}: {sent:?}"));
+            let first = &alert["detail"]["movements"][0];
+            let [from, to] = ["from", "to"].map(|end| first[end].as_str().unwrap());
+            for part in [
+                format!("It began on {from} at "),
+                format!("{from} -> {to}"),
+                "Why it is reported".to_owned(),
+                alert["detail"]["why"][0].as_str().unwrap().to_owned(),
+            ] {
+                assert!(mail.contains(&part), "{part}: {mail}");
+            }
+        }
+    }
     drop(served);
     // A server that reads history first tells of the paths, and wakes nobody.
     let mut quiet = vec!["--watch", "drop", "--every", "1s", "--back", "3650d"];

@@ -3,13 +3,18 @@
 //! Each alert has an id that never changes, is recorded before it is sent, and is sent until every output has accepted
 //! it. After a crash an output may receive an alert twice with the same id, but it never misses one. Webhooks are
 //! signed, so that receivers can verify the sender (`X-Crabwalk-Signature: sha256=…`, an HMAC-SHA256 of the body).
+//!
+//! Outputs know nothing of each other: one that is slow or does not answer is asked at growing intervals, and keeps
+//! nothing from the others.
 
-use std::collections::BTreeSet;
+mod mail;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Request, Uri, header};
@@ -27,12 +32,18 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::listed::{ListError, Listed};
 
+pub use mail::{Encryption, Mail, MailError, MailServer, Password};
+
 /// Timeout of an output.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Maximum number of alerts to keep; beyond it, the oldest delivered ones are dropped.
 const KEPT: usize = 1_000;
 /// Attempts before giving up on an output for an alert: about a day.
 const TRIES: u32 = 60;
+/// Longest wait before an output that failed is asked again.
+const LONGEST_WAIT: Duration = Duration::from_secs(1_800);
+/// Alerts in a row that an output may fail before the rest waits for the next time.
+const FAILURES: u32 = 3;
 
 /// Where alerts go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +61,8 @@ pub enum Output {
     Slack(String),
     /// A syslog datagram (RFC 5424) per alert.
     Syslog(String),
+    /// A mail per alert.
+    Email(Mail),
 }
 
 impl Output {
@@ -59,6 +72,7 @@ impl Output {
             Self::File(path) => path.display().to_string(),
             Self::Webhook { url, .. } | Self::Slack(url) => url.clone(),
             Self::Syslog(address) => address.clone(),
+            Self::Email(mail) => mail.recipient(),
         };
         let digest = crate::secret::digest(&whole);
         format!("{} {}", self.name(), digest.get(..12).unwrap_or(&digest))
@@ -77,6 +91,31 @@ impl Output {
             Self::Webhook { url, .. } => format!("webhook {}", host(url)),
             Self::Slack(url) => format!("chat {}", host(url)),
             Self::Syslog(address) => format!("syslog {address}"),
+            Self::Email(mail) => format!("email {}", mail.recipient()),
+        }
+    }
+}
+
+/// Why an output did not accept an alert.
+#[derive(Debug)]
+struct Refusal {
+    why: String,
+    /// Whether it will never accept it.
+    for_good: bool,
+}
+
+impl Refusal {
+    fn now(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            for_good: false,
+        }
+    }
+
+    fn for_good(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            for_good: true,
         }
     }
 }
@@ -103,12 +142,20 @@ pub struct Posted {
     pub alert: Alert,
     /// Outputs that have received it or were given up on.
     pub done: BTreeSet<String>,
-    /// Tries that failed.
+    /// Outputs that did not accept it, and why.
     #[serde(default)]
+    pub failed: BTreeMap<String, Failed>,
+}
+
+/// What an output did not accept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// How often it was sent.
     pub tries: u32,
-    /// Why the last attempt failed.
-    #[serde(default)]
-    pub why: Option<String>,
+    /// Why it was not accepted the last time.
+    pub why: String,
+    /// Whether it is not sent again.
+    pub given_up: bool,
 }
 
 /// Alerts and their outputs.
@@ -118,6 +165,8 @@ pub struct Alerts {
     /// No alerts are raised about what is older than this when it is found, in microseconds.
     max_age: Option<i64>,
     tls: Arc<ClientConfig>,
+    /// Outputs that failed: when to ask them again, and how long they have waited.
+    waiting: Mutex<BTreeMap<String, (Instant, Duration)>>,
 }
 
 impl Alerts {
@@ -149,6 +198,7 @@ impl Alerts {
             outputs,
             max_age: max_age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX)),
             tls: Arc::new(config),
+            waiting: Mutex::default(),
         })
     }
 
@@ -186,8 +236,7 @@ impl Alerts {
                 all.push(Posted {
                     alert,
                     done: BTreeSet::new(),
-                    tries: 0,
-                    why: None,
+                    failed: BTreeMap::new(),
                 });
             }
             let mut over = all.len().saturating_sub(KEPT);
@@ -201,81 +250,119 @@ impl Alerts {
         })
     }
 
-    /// Sends pending alerts. Returns whether some are still pending.
-    pub async fn send(&self) -> bool {
-        let mut waits = false;
-        for posted in self.posted.all().iter() {
-            let open: Vec<&Output> = self
-                .outputs
-                .iter()
-                .filter(|output| !posted.done.contains(&output.id()))
-                .collect();
-            if open.is_empty() {
-                continue;
-            }
-            let mut done = BTreeSet::new();
-            let mut why = None;
-            for output in open {
-                match self.tell(output, &posted.alert).await {
-                    Ok(()) => {
-                        done.insert(output.id());
-                    }
-                    Err(error) if posted.tries >= TRIES => {
-                        tracing::error!(
-                            id = posted.alert.id,
-                            output = output.name(),
-                            error,
-                            "giving up on an alert"
-                        );
-                        done.insert(output.id());
-                    }
-                    Err(error) => {
-                        tracing::warn!(
-                            id = posted.alert.id,
-                            output = output.name(),
-                            error,
-                            "an output did not accept an alert; it will be sent again"
-                        );
-                        why = Some(format!("{}: {error}", output.name()));
-                        waits = true;
-                    }
-                }
-            }
-            let id = &posted.alert.id;
-            let noted = self.posted.change(|all| {
-                if let Some(one) = all.iter_mut().find(|one| one.alert.id == *id) {
-                    one.tries += u32::from(why.is_some());
-                    one.done.append(&mut done);
-                    one.why = why;
-                }
-                Ok::<_, ListError>(())
+    /// Sends pending alerts to the outputs that need not wait.
+    pub async fn send(&self) {
+        let all = self.posted.all();
+        let now = Instant::now();
+        let open = |output: &&Output| {
+            let id = output.id();
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.get(&id).is_none_or(|(until, _)| *until <= now)
+                && all.iter().any(|posted| !posted.done.contains(&id))
+        };
+        let open: Vec<&Output> = self.outputs.iter().filter(open).collect();
+        futures::future::join_all(open.into_iter().map(|output| self.send_to(output, &all))).await;
+    }
+
+    /// Sends an output what it has not received.
+    async fn send_to(&self, output: &Output, all: &[Posted]) {
+        let id = output.id();
+        let mut failures = 0;
+        for posted in all.iter().filter(|posted| !posted.done.contains(&id)) {
+            let told = self.tell(output, &posted.alert).await;
+            let tries = posted.failed.get(&id).map_or(0, |failed| failed.tries) + 1;
+            let failed = told.err().map(|refusal| Failed {
+                tries,
+                given_up: refusal.for_good || tries > TRIES,
+                why: refusal.why,
             });
-            if let Err(error) = noted {
+            match &failed {
+                Some(failed) if failed.given_up => tracing::error!(
+                    id = posted.alert.id,
+                    output = output.name(),
+                    error = failed.why,
+                    "giving up on an alert"
+                ),
+                Some(failed) => {
+                    tracing::warn!(
+                        id = posted.alert.id,
+                        output = output.name(),
+                        error = failed.why,
+                        "an output did not accept an alert; it will be sent again"
+                    );
+                    failures += 1;
+                }
+                None => failures = 0,
+            }
+            if let Err(error) = self.note(&posted.alert.id, &id, failed) {
                 tracing::error!(%error, "the delivery of an alert could not be recorded; it may be sent twice");
-                return true;
+                failures = FAILURES;
+            }
+            if failures == FAILURES {
+                break;
             }
         }
-        waits
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures == 0 {
+            waiting.remove(&id);
+            return;
+        }
+        let wait = waiting
+            .get(&id)
+            .map_or(Duration::from_secs(2), |(_, last)| {
+                (*last * 2).min(LONGEST_WAIT)
+            });
+        waiting.insert(id, (Instant::now() + wait, wait));
+    }
+
+    /// Records a delivery, or its failure.
+    fn note(&self, alert: &str, output: &str, failed: Option<Failed>) -> Result<(), ListError> {
+        self.posted.change(|all| {
+            let Some(one) = all.iter_mut().find(|one| one.alert.id == alert) else {
+                return Ok(());
+            };
+            if failed.as_ref().is_none_or(|failed| failed.given_up) {
+                one.done.insert(output.to_owned());
+            }
+            match failed {
+                Some(failed) => one.failed.insert(output.to_owned(), failed),
+                None => one.failed.remove(output),
+            };
+            Ok(())
+        })
     }
 
     /// Sends a test alert to every output, and returns each result.
     pub async fn test(&self) -> Vec<(String, Result<(), String>)> {
+        let now = jiff::Timestamp::now();
         let alert = Alert {
-            id: "test".to_owned(),
+            // A second test is no repeat of the first.
+            id: format!("test-{}", now.as_microsecond()),
             kind: "test".to_owned(),
             title: "Crabwalk's alerts arrive here".to_owned(),
             detail: json!({}),
-            time: jiff::Timestamp::now().to_string(),
+            time: now.to_string(),
         };
-        let mut all = Vec::new();
-        for output in &self.outputs {
-            all.push((output.name(), self.tell(output, &alert).await));
-        }
-        all
+        let told = self.outputs.iter().map(async |output| {
+            let told = self.tell(output, &alert).await;
+            (output.name(), told.map_err(|refusal| refusal.why))
+        });
+        futures::future::join_all(told).await
     }
 
-    async fn tell(&self, output: &Output, alert: &Alert) -> Result<(), String> {
+    async fn tell(&self, output: &Output, alert: &Alert) -> Result<(), Refusal> {
         let told = match output {
+            Output::Email(mail) => timeout(PATIENCE, mail.send(alert)).await,
+            other => timeout(PATIENCE, self.tell_simply(other, alert))
+                .await
+                .map(|told| told.map_err(Refusal::now)),
+        };
+        told.unwrap_or_else(|_| Err(Refusal::now("no answer in time")))
+    }
+
+    /// Tells an output that says no more than that it accepted something.
+    async fn tell_simply(&self, output: &Output, alert: &Alert) -> Result<(), String> {
+        match output {
             Output::File(path) => {
                 let mut line = serde_json::to_vec(alert).map_err(|error| error.to_string())?;
                 line.push(b'\n');
@@ -284,23 +371,19 @@ impl Alerts {
                     .append(true)
                     .open(path)
                     .and_then(|mut file| file.write_all(&line).and_then(|()| file.sync_data()));
-                return written.map_err(|error| error.to_string());
+                written.map_err(|error| error.to_string())
             }
             Output::Webhook { url, secret } => {
                 let body = serde_json::to_vec(alert).map_err(|error| error.to_string())?;
-                timeout(
-                    PATIENCE,
-                    self.post_to(url, body, secret.as_deref(), &alert.id),
-                )
-                .await
+                self.post_to(url, body, secret.as_deref(), &alert.id).await
             }
             Output::Slack(url) => {
                 let body = json!({ "text": alert.title }).to_string().into_bytes();
-                timeout(PATIENCE, self.post_to(url, body, None, &alert.id)).await
+                self.post_to(url, body, None, &alert.id).await
             }
-            Output::Syslog(address) => timeout(PATIENCE, datagram(address, alert)).await,
-        };
-        told.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+            Output::Syslog(address) => datagram(address, alert).await,
+            Output::Email(mail) => mail.send(alert).await.map_err(|refusal| refusal.why),
+        }
     }
 
     async fn post_to(
