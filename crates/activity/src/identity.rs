@@ -751,6 +751,11 @@ impl Accounts {
         {
             (domain, name) = own;
         }
+        if name.is_empty()
+            && let Some(known) = well_known(sid)
+        {
+            (domain, name) = known.split_once('\\').unwrap_or(("", known));
+        }
         if let Some((prefix, _)) = sid
             .rsplit_once('-')
             .filter(|_| sid.starts_with("S-1-5-21-"))
@@ -789,11 +794,6 @@ impl Accounts {
                 } else {
                     format!("{domain}\\{name}")
                 });
-            }
-            if name.is_empty()
-                && let Some(known) = well_known(sid)
-            {
-                account.names.insert(known.to_owned());
             }
             if !sid.is_empty() {
                 account.sids.insert(sid.to_owned());

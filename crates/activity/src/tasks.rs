@@ -100,6 +100,32 @@ pub fn actions(xml: &str) -> Vec<Action> {
     all
 }
 
+/// As whom a task runs: the account of its first principal, a SID or a name. None if it runs for the members of a group, or
+/// if its definition does not say.
+pub fn principal(xml: &str) -> Option<String> {
+    let mut reader = Reader::from_str(xml);
+    let (mut text, mut inside) = (String::new(), false);
+    loop {
+        match reader.read_event() {
+            Err(_) | Ok(Event::Eof) => return None,
+            Ok(Event::Start(tag)) => {
+                text.clear();
+                inside |= tag.local_name().as_ref() == "Principal";
+            }
+            Ok(Event::Text(part)) if inside => text.push_str(&part.xml10_content()),
+            Ok(Event::End(tag)) => match tag.local_name().as_ref() {
+                "UserId" if inside => {
+                    let name = text.trim();
+                    return (!name.is_empty()).then(|| name.to_owned());
+                }
+                "Principal" => return None,
+                _ => {}
+            },
+            Ok(_) => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +133,27 @@ mod tests {
     fn text(xml: &str) -> String {
         let all: Vec<String> = actions(xml).iter().map(Action::to_string).collect();
         all.join("; ")
+    }
+
+    #[test]
+    fn a_task_runs_as_its_principal() {
+        for (xml, expected) in [
+            (
+                "<Task><Triggers><LogonTrigger><UserId>X\\trigger</UserId></LogonTrigger></Triggers><Principals>\
+                 <Principal id=\"Author\"><UserId> S-1-5-18 </UserId><RunLevel>HighestAvailable</RunLevel></Principal>\
+                 </Principals></Task>",
+                Some("S-1-5-18"),
+            ),
+            (
+                "<Principals><Principal><GroupId>S-1-5-32-545</GroupId></Principal></Principals><UserId>x</UserId>",
+                None,
+            ),
+            ("<Principal><UserId></UserId></Principal>", None),
+            ("<Principal><UserId>CORP\\a", None),
+            ("", None),
+        ] {
+            assert_eq!(principal(xml).as_deref(), expected, "{xml}");
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! things are asked in turn, and the first that leaves one account decides:
 //!
 //! 1. The account itself: whoever has a desktop or a program on the source acts there for himself.
-//! 2. What came there: the account with which the one other hop reached the source within [`REMEMBERED`] before. Daily work
-//!    does not count: a backup comes to every host, and nobody goes on from it.
+//! 2. What came there: the account as which the one other hop goes on that reached the source within [`REMEMBERED`] before.
+//!    Daily work does not count: a backup comes to every host, and nobody goes on from it. Where the other days do not
+//!    explain the hop, what they do not explain either comes first, and is remembered longer ([`DESKTOP`]).
 //! 3. Who is there: the only person with a desktop or a program on the source about then.
 //! 4. Nobody is seen there: the account acts for itself, as it does in nearly all logons of any network. Where others are
 //!    seen on the source and the account is not, somebody else may hold its credentials, and the actor stays unknown.
@@ -13,18 +14,20 @@
 //! This is a conclusion, not a witness: it affects neither confidence nor links, rank or verdict, and the case marks
 //! it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crabwalk_activity::{AccountId, AccountKind, HostId, SECOND};
+use crabwalk_activity::{AccountId, AccountKind, HostId, SECOND, base_name};
 
 use crate::World;
 use crate::assemble::Draft;
+use crate::evidence::Family;
 
 /// How long somebody who came to a host is presumed to be the one who continues from there, µs.
 const REMEMBERED: i64 = 2 * 3600 * SECOND;
 /// Programs count if they started at most this long before, µs.
 const RECENT: i64 = 600 * SECOND;
-/// A desktop counts if it was opened at most this long before and not closed, µs: longer than a working day.
+/// A desktop counts if it was opened at most this long before and not closed, and an intruder waits as long, µs: longer than
+/// a working day.
 const DESKTOP: i64 = 14 * 3600 * SECOND;
 /// Tolerance for clocks and logs of two hosts, µs.
 const SLACK: i64 = 5 * SECOND;
@@ -35,32 +38,35 @@ pub(crate) struct Inferred {
     pub why: String,
 }
 
-/// The presumed actor of each hop without one. `usual` marks hops of daily work, `services` tells whether an account is
-/// a service's.
+/// What is asked of an account and of a hop by its place.
+pub(crate) struct Known<'a> {
+    /// Hops of daily work.
+    pub usual: &'a [bool],
+    /// Hops that the other days do not explain.
+    pub odd: &'a BTreeSet<usize>,
+    /// The one that represents each account.
+    pub canonical: &'a [AccountId],
+    /// Accounts of programs.
+    pub services: &'a HashSet<AccountId>,
+    /// Windows itself.
+    pub system: Option<AccountId>,
+}
+
+/// The presumed actor of each hop without one.
 pub(crate) fn infer(
     world: &World<'_>,
     drafts: &[Draft],
-    usual: &[bool],
-    canonical: &[AccountId],
-    services: &dyn Fn(AccountId) -> bool,
+    known: &Known<'_>,
 ) -> Vec<Option<Inferred>> {
-    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
-    // By destination, in chronological order: when each hop arrived, and as whom it continues.
-    let mut came: BTreeMap<HostId, Vec<(i64, AccountId)>> = BTreeMap::new();
-    for (hop, usual) in drafts.iter().zip(usual) {
-        if !hop.attempt
-            && !usual
-            && let Some(account) = hop.effective.or(hop.used)
-        {
-            came.entry(hop.dst).or_default().push((hop.first, account));
-        }
-    }
-    for all in came.values_mut() {
-        all.sort_unstable();
-    }
-    drafts
-        .iter()
-        .map(|hop| {
+    let standing = |id: AccountId| known.canonical.get(id.place()).copied().unwrap_or(id);
+    let all = || drafts.iter().enumerate();
+    let came = Came::of(
+        all().filter(|(at, _)| known.usual.get(*at) == Some(&false)),
+        known.system,
+    );
+    let odd = Came::of(all().filter(|(at, _)| known.odd.contains(at)), known.system);
+    all()
+        .map(|(at, hop)| {
             let (Some(src), None) = (hop.src, hop.actor) else {
                 return None;
             };
@@ -71,16 +77,18 @@ pub(crate) fn infer(
                     why: "the account was active on the source around that time".to_owned(),
                 });
             }
-            let comers: BTreeSet<AccountId> = came
-                .get(&src)
-                .into_iter()
-                .flat_map(|all| {
-                    let from = all.partition_point(|(time, _)| *time < hop.first - REMEMBERED);
-                    let to = all.partition_point(|(time, _)| *time < hop.first);
-                    all.get(from..to).unwrap_or_default()
-                })
-                .map(|(_, account)| *account)
-                .collect();
+            let strangers = match known.odd.contains(&at) {
+                true => odd.to(src, hop.first - DESKTOP, hop.first),
+                false => BTreeSet::new(),
+            };
+            if let (1, Some(account)) = (strangers.len(), strangers.first()) {
+                return Some(Inferred {
+                    account: *account,
+                    why: "the hop to the source that the other days do not explain goes on with it"
+                        .to_owned(),
+                });
+            }
+            let comers = came.to(src, hop.first - REMEMBERED, hop.first);
             if let (1, Some(account)) = (comers.len(), comers.first()) {
                 return Some(Inferred {
                     account: *account,
@@ -91,14 +99,16 @@ pub(crate) fn infer(
             let nobody = present.is_empty() && comers.is_empty();
             let people: Vec<AccountId> = present
                 .into_iter()
-                .filter(|account| !services(*account))
+                .filter(|account| !known.services.contains(account))
                 .collect();
             match (people.as_slice(), hop.used) {
                 // A service account acts independently of whoever sits there.
-                ([one], used) if !used.is_some_and(services) => Some(Inferred {
-                    account: *one,
-                    why: "the only person on the source around that time".to_owned(),
-                }),
+                ([one], used) if !used.is_some_and(|id| known.services.contains(&id)) => {
+                    Some(Inferred {
+                        account: *one,
+                        why: "the only person on the source around that time".to_owned(),
+                    })
+                }
                 (_, Some(used)) if nobody => Some(Inferred {
                     account: used,
                     why: "nobody else is seen on the source about then".to_owned(),
@@ -107,6 +117,45 @@ pub(crate) fn infer(
             }
         })
         .collect()
+}
+
+/// Hops by destination, in chronological order: when each arrived, and as whom it goes on.
+struct Came(BTreeMap<HostId, Vec<(i64, AccountId)>>);
+
+impl Came {
+    fn of<'a>(hops: impl Iterator<Item = (usize, &'a Draft)>, system: Option<AccountId>) -> Self {
+        let mut all: BTreeMap<HostId, Vec<(i64, AccountId)>> = BTreeMap::new();
+        for (_, hop) in hops.filter(|(_, hop)| !hop.attempt) {
+            if let Some(account) = goes_on_as(hop, system) {
+                all.entry(hop.dst).or_default().push((hop.first, account));
+            }
+        }
+        for arrivals in all.values_mut() {
+            arrivals.sort_unstable();
+        }
+        Self(all)
+    }
+
+    /// As whom those go on that reached a host from a time on, before another.
+    fn to(&self, host: HostId, from: i64, before: i64) -> BTreeSet<AccountId> {
+        let all = self.0.get(&host).map_or(&[][..], Vec::as_slice);
+        let from = all.partition_point(|(time, _)| *time < from);
+        let to = all.partition_point(|(time, _)| *time < before);
+        let some = all.get(from..to).unwrap_or_default();
+        some.iter().map(|(_, account)| *account).collect()
+    }
+}
+
+/// As whom a hop goes on at its destination. Whoever creates a service and names no account gets the system's
+/// (`CreateService`, `lpServiceStartName`), except through PsExec, whose service runs the command as its client.
+fn goes_on_as(hop: &Draft, system: Option<AccountId>) -> Option<AccountId> {
+    let psexec = |path: &String| {
+        let name = base_name(path);
+        name.starts_with("psexe") || name.starts_with("paexec")
+    };
+    let installs = hop.family == Family::Service
+        && !hop.programs.iter().chain(&hop.source_programs).any(psexec);
+    hop.effective.or(system.filter(|_| installs)).or(hop.used)
 }
 
 /// User accounts that have a desktop on a host, or started a program there.

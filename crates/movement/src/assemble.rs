@@ -105,7 +105,12 @@ impl Draft {
         }
         self.used = self.used.or(evidence.used);
         self.actor = self.actor.or(evidence.actor);
-        self.effective = self.effective.or(evidence.effective);
+        // A program that ran says more than what was set up for it.
+        let ran = evidence.effective.filter(|_| evidence.process.is_some());
+        self.effective = match ran {
+            Some(_) if self.processes.is_empty() => ran,
+            _ => self.effective.or(evidence.effective),
+        };
         self.sessions.extend(evidence.session);
         self.processes.extend(evidence.process);
         self.source_processes.extend(evidence.source_process);

@@ -6,6 +6,8 @@ use crate::family::Family;
 pub(crate) struct Named {
     pub hosts: Vec<String>,
     pub user: Option<String>,
+    /// As whom the payload is to run there, if that is neither the client nor `user`.
+    pub runs_as: Option<String>,
     pub techniques: &'static [&'static str],
     /// The way, if it is not that of the technique itself.
     pub family: Option<Family>,
@@ -84,6 +86,7 @@ impl CommandLine {
         (!hosts.is_empty()).then_some(Named {
             hosts,
             user,
+            runs_as: None,
             techniques,
             family: None,
         })

@@ -287,9 +287,18 @@ pub fn analyse(
         surprises.as_deref(),
     );
     let services = world.service_accounts(&canonical);
-    let inferred = actor::infer(&world, &drafts, &usual, &canonical, &|id| {
-        services.contains(&id)
-    });
+    let system = world.accounts.of_text("SYSTEM");
+    let inferred = actor::infer(
+        &world,
+        &drafts,
+        &actor::Known {
+            usual: &usual,
+            odd: &odd,
+            canonical: &canonical,
+            services: &services,
+            system,
+        },
+    );
     let explain = missing::Explain::new(&mut world);
     let naming = Naming {
         world: &world,

@@ -93,7 +93,8 @@ impl Naming<'_, '_> {
             dst: hosts.key(draft.dst).to_owned(),
             actor: account(draft.actor),
             used: account(draft.used),
-            effective: account(draft.effective),
+            // Nothing ran for a client that was refused.
+            effective: account(draft.effective.filter(|_| !draft.attempt)),
             techniques: assemble::techniques(draft)
                 .into_iter()
                 .map(str::to_owned)

@@ -128,9 +128,10 @@ enum Subject {
 }
 
 impl Subject {
-    fn of(hop: &Draft) -> Self {
+    fn of(world: &World<'_>, hop: &Draft) -> Self {
+        let ran_as = hop.effective.filter(|id| world.accounts.is_user(*id));
         hop.used
-            .or(hop.effective)
+            .or(ran_as)
             .or(hop.actor)
             .map_or(Self::Host(hop.src.unwrap_or(hop.dst)), Self::Account)
     }
@@ -352,7 +353,7 @@ impl Baseline {
             if let Some(src) = hop.src {
                 self.edges.entry((src, hop.dst)).or_default().add(today);
             }
-            let Subject::Account(account) = Subject::of(hop) else {
+            let Subject::Account(account) = Subject::of(world, hop) else {
                 continue;
             };
             self.active.entry(account).or_default().add(today);
@@ -376,7 +377,7 @@ impl Baseline {
         for hop in moves {
             let levels = self.levels(world, hop);
             let today = day(hop.first);
-            let account = match Subject::of(hop) {
+            let account = match Subject::of(world, hop) {
                 Subject::Account(account) => {
                     Some(self.moved.entry(account).or_default().entry(today))
                 }
@@ -406,7 +407,7 @@ impl Baseline {
             if !is_asserted(hop.confidence) {
                 continue;
             }
-            let (subject, today) = (Subject::of(hop), day(hop.first));
+            let (subject, today) = (Subject::of(world, hop), day(hop.first));
             for id in techniques(hop) {
                 self.techniques.entry(id).or_default().add(subject, today);
             }
@@ -489,7 +490,7 @@ impl Baseline {
     fn levels(&self, world: &World<'_>, hop: &Draft) -> [usize; 5] {
         let today = day(hop.first);
         let src = hop.src;
-        let account = match Subject::of(hop) {
+        let account = match Subject::of(world, hop) {
             Subject::Account(account) => Some(account),
             Subject::Host(_) => None,
         };
@@ -532,8 +533,8 @@ impl Baseline {
     }
 
     /// Days other than a hop's on which its subject was seen.
-    fn active(&self, hop: &Draft) -> usize {
-        let days = match Subject::of(hop) {
+    fn active(&self, world: &World<'_>, hop: &Draft) -> usize {
+        let days = match Subject::of(world, hop) {
             Subject::Account(account) => self.active.get(&account),
             Subject::Host(host) => self.worked.get(&host),
         };
@@ -558,7 +559,7 @@ impl Baseline {
     /// as new.
     fn news(&self, world: &World<'_>, hop: &Draft) -> Vec<Term> {
         let today = day(hop.first);
-        let subject = Subject::of(hop);
+        let subject = Subject::of(world, hop);
         let (moved, role) = match subject {
             Subject::Account(account) => (self.moved.get(&account), self.role(account, today)),
             Subject::Host(_) => (None, Role::Person),
@@ -568,7 +569,7 @@ impl Baseline {
             .src
             .and_then(|src| self.worked.get(&src))
             .map_or(0, |days| days.others(today));
-        let active = self.active(hop);
+        let active = self.active(world, hop);
         let pool = self.pool(role, subject, today);
         let src = || {
             hop.src.map_or_else(
@@ -677,7 +678,7 @@ impl Baseline {
 
     /// How many hosts the account reaches that day, compared with its own other days and those of its role.
     fn fan_out(&self, world: &World<'_>, hop: &Draft) -> Option<Term> {
-        let Subject::Account(account) = Subject::of(hop) else {
+        let Subject::Account(account) = Subject::of(world, hop) else {
             return None;
         };
         let today = day(hop.first);
@@ -702,7 +703,7 @@ impl Baseline {
                 })
                 .count()
         });
-        let active = self.active(hop);
+        let active = self.active(world, hop);
         let pool = self.pool(role, Subject::Account(account), today);
         Some(Term {
             what: Sentence::Named(vec![
@@ -729,10 +730,10 @@ impl Baseline {
     }
 
     /// On how many other days a thing is seen for the hop's subject, and on how many subject-days for anybody.
-    fn seen(&self, hop: &Draft, habit: Option<&Habit>) -> (usize, usize) {
+    fn seen(&self, world: &World<'_>, hop: &Draft, habit: Option<&Habit>) -> (usize, usize) {
         let today = day(hop.first);
         habit.map_or((0, 0), |habit| {
-            let own = habit.by.get(&Subject::of(hop));
+            let own = habit.by.get(&Subject::of(world, hop));
             let apart = match self.by_peers {
                 true => own.map_or(0, |days| days.all().count()),
                 false => habit.on.get(&today).copied().unwrap_or(0),
@@ -743,8 +744,8 @@ impl Baseline {
     }
 
     /// The account-days that a hop is compared with.
-    fn account_days(&self, hop: &Draft) -> usize {
-        let (subject, today) = (Subject::of(hop), day(hop.first));
+    fn account_days(&self, world: &World<'_>, hop: &Draft) -> usize {
+        let (subject, today) = (Subject::of(world, hop), day(hop.first));
         self.pools
             .keys()
             .map(|role| self.pool(*role, subject, today).days)
@@ -753,9 +754,9 @@ impl Baseline {
 
     /// The host-days on which a rule fires that a hop is compared with: on other days, or on hosts that its account does
     /// not reach.
-    fn host_days_of(&self, hop: &Draft, rule: usize) -> usize {
+    fn host_days_of(&self, world: &World<'_>, hop: &Draft, rule: usize) -> usize {
         let today = day(hop.first);
-        let own = match Subject::of(hop) {
+        let own = match Subject::of(world, hop) {
             Subject::Account(account) => self.reached.get(&account),
             Subject::Host(_) => None,
         };
@@ -771,15 +772,15 @@ impl Baseline {
     }
 
     fn rarest_technique(&self, world: &World<'_>, hop: &Draft) -> Option<Term> {
-        let (active, of) = (self.active(hop), self.account_days(hop));
+        let (active, of) = (self.active(world, hop), self.account_days(world, hop));
         techniques(hop)
             .into_iter()
             .map(|id| {
-                let (own, all) = self.seen(hop, self.techniques.get(id));
+                let (own, all) = self.seen(world, hop, self.techniques.get(id));
                 Term {
                     what: Sentence::Named(vec![
                         Word::Text(format!("{id} by ")),
-                        Subject::of(hop).word(world),
+                        Subject::of(world, hop).word(world),
                         Word::Text(match self.by_peers {
                             true => format!(", by others on {all} of {of} account-days"),
                             false => format!(
@@ -802,21 +803,21 @@ impl Baseline {
         rules: &[usize],
         about: &[usize],
     ) -> Vec<Term> {
-        let (active, of) = (self.active(hop), self.account_days(hop));
+        let (active, of) = (self.active(world, hop), self.account_days(world, hop));
         let mut seen = BTreeSet::new();
         let mut terms: Vec<Term> = about
             .iter()
             .filter_map(|at| Some((findings.get(*at)?, rules.get(*at)?)))
             .filter(|(finding, rule)| finding.claims && seen.insert(**rule))
             .map(|(finding, rule)| {
-                let (own, all) = self.seen(hop, self.rules.get(rule));
-                let hosts = self.host_days_of(hop, *rule);
+                let (own, all) = self.seen(world, hop, self.rules.get(rule));
+                let hosts = self.host_days_of(world, hop, *rule);
                 // As often as it fires on anything, on any host.
                 let rate = rate(all, of).max(rate(hosts, self.host_days));
                 Term {
                     what: Sentence::Named(vec![
                         Word::Text(format!("{} fires on ", finding.rule)),
-                        Subject::of(hop).word(world),
+                        Subject::of(world, hop).word(world),
                         Word::Text(match self.by_peers {
                             true => format!(
                                 ", on others on {all} of {of} account-days, on hosts of others on {hosts} of {} host-days",

@@ -81,15 +81,15 @@ pub fn well_known(sid: &str) -> Option<&'static str> {
     })
 }
 
-/// The name that the logs have for an account of services that the service manager has its own name for (Microsoft,
-/// "Service User Accounts"): domain and name. The parameter is the name without a domain.
+/// The name that the logs have for an account of services, by its name without a domain, which may be the service manager's
+/// own (Microsoft, "Service User Accounts"): domain and name.
 pub fn of_services(name: &str) -> Option<(&'static str, &'static str)> {
     let is = |own: &str| name.eq_ignore_ascii_case(own);
-    let own = if is("LocalSystem") {
+    let own = if is("LocalSystem") || is("SYSTEM") {
         "SYSTEM"
-    } else if is("LocalService") {
+    } else if is("LocalService") || is("LOCAL SERVICE") {
         "LOCAL SERVICE"
-    } else if is("NetworkService") {
+    } else if is("NetworkService") || is("NETWORK SERVICE") {
         "NETWORK SERVICE"
     } else {
         return None;

@@ -189,6 +189,7 @@ facts! {
     /// A file of the task scheduler: a task, dated to its registration.
     TaskFile = [(TASK_FILES, 0)] {
         author: text = "Author",
+        user_id: text = "UserId",
         task_name: text = "TaskName",
         command: text = "Command",
         dated_by: text = "dated_by",

@@ -20,6 +20,8 @@ pub(crate) struct Target {
     pub host: String,
     /// Account given with the command.
     pub user: Option<String>,
+    /// As whom the payload is to run there.
+    pub runs_as: Option<String>,
 }
 
 /// Parameters that name other machines, with the way if they reveal it.
@@ -55,6 +57,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
                 techniques: Family::Dcom.plain(),
                 host: clean(host),
                 user: None,
+                runs_as: None,
             })
             .into_iter()
             .collect();
@@ -67,6 +70,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
                 techniques,
                 host,
                 user: user.clone(),
+                runs_as: None,
             })
             .collect()
     };
@@ -190,6 +194,7 @@ pub(crate) fn in_command(image: &str, original: &str, command: &str) -> Vec<Targ
             techniques: named.techniques,
             host,
             user: named.user.clone(),
+            runs_as: named.runs_as.clone(),
         })
     })
     .collect()
@@ -359,6 +364,13 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
             .user
             .as_deref()
             .and_then(|name| world.claimed_at(dst, name));
+        let runs_as = target
+            .runs_as
+            .as_deref()
+            .and_then(|name| match kind_of(name, "") {
+                AccountKind::User => world.claimed_at(dst, name),
+                _ => world.accounts.of_text(name),
+            });
         let mut evidence = Evidence::new(
             Kind::Source,
             target.family,
@@ -372,6 +384,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         .from(Place::Host(host))
         .actor(user)
         .used(used)
+        .effective(runs_as)
         .weighs(Class::Client, 0.15);
         evidence.source_process = world.process_key(started.at);
         evidence.source_logon = Some(logon);

@@ -57,7 +57,10 @@ impl Technique for Service {
 
     fn client(&self, command: &CommandLine) -> Option<Named> {
         if command.is_psexec() {
-            return command.on(command.unc(), command.option(&["u"]), TECHNIQUES);
+            let mut named = command.on(command.unc(), command.option(&["u"]), TECHNIQUES)?;
+            let as_system = command.says("-s") || command.says("/s");
+            named.runs_as = as_system.then(|| "SYSTEM".to_owned());
+            return Some(named);
         }
         if command.program != "sc" {
             return None;
@@ -447,6 +450,20 @@ fn silent<'a, F>(world: &mut World<'a>, row: &Row<'a, '_, F>, service: &str) -> 
     .weighs(Class::ServiceProcess, 0.1)
 }
 
+/// PsExec and its likes, whose service runs the command as its client by default.
+fn impersonates(name: &str, image_path: &str) -> bool {
+    let (name, path) = (name.to_lowercase(), image_path.to_lowercase());
+    ["psexesvc", "paexec", "csexec"]
+        .iter()
+        .any(|tool| name.starts_with(tool) || path.contains(tool))
+}
+
+/// As whom a service's program acts: the account that it was installed for. PsExec's service runs its command as the client,
+/// unless `-s` is given, which the service does not show.
+fn runs_as(world: &mut World<'_>, name: &str, path: &str, account: &str) -> Option<AccountId> {
+    (!impersonates(name, path)).then(|| world.accounts.of_text(account))?
+}
+
 /// Services installed, according to the service control manager.
 fn installed(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
@@ -467,7 +484,7 @@ fn installed(world: &mut World<'_>, out: &mut Sink) {
             .accounts
             .of_text(sid)
             .filter(|_| sid.starts_with("S-1-5-21-"));
-        let effective = world.accounts.of_text(row.account_name());
+        let effective = runs_as(world, name, path, row.account_name());
         let mut evidence = Evidence::new(
             Kind::DestinationExecution,
             Family::Service,
@@ -510,6 +527,7 @@ fn audited(world: &mut World<'_>, out: &mut Sink) {
             .accounts
             .get(sid, row.subject_domain_name(), row.subject_user_name())
             .filter(|id| another || world.accounts.is_user(*id));
+        let effective = runs_as(world, name, path, row.service_account().unwrap_or_default());
         let mut evidence = Evidence::new(
             Kind::DestinationExecution,
             Family::Service,
@@ -522,6 +540,7 @@ fn audited(world: &mut World<'_>, out: &mut Sink) {
         .technique(TECHNIQUES)
         .technique(&["T1543.003"])
         .used(user)
+        .effective(effective)
         .weighs(Class::Service, 0.15)
         .in_session(world, row.subject_logon_id());
         if evidence.session.is_none() && !known {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crabwalk_activity::tasks::actions;
+use crabwalk_activity::tasks::{actions, principal};
 use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of};
 
 use super::{Shares, Shown, Started, Technique, ToolName, brief, leaves_output, ran};
@@ -12,6 +12,9 @@ use crate::files::WRITES;
 use crate::programs::program;
 use crate::used::Use;
 use crate::world::World;
+
+/// The account of Windows itself, as its tools and records write it.
+const SYSTEM: &str = "SYSTEM";
 
 /// Scheduled tasks.
 pub(crate) struct Task;
@@ -53,16 +56,24 @@ impl Technique for Task {
 
     fn client(&self, command: &CommandLine) -> Option<Named> {
         match command.program.as_str() {
-            "schtasks" => command.on(
-                command.option(&["s"]),
-                command.option(&["u"]),
+            "schtasks" => {
+                let (host, user) = (command.option(&["s"]), command.option(&["u"]));
                 if command.says("/query") || command.says("-query") {
-                    &["T1018"]
-                } else {
-                    &["T1053.005"]
-                },
-            ),
-            "at" => command.on(command.unc(), None, &["T1053.002"]),
+                    return command.on(host, user, &["T1018"]);
+                }
+                let mut named = command.on(host, user, &["T1053.005"])?;
+                // An empty name stands for the system, too.
+                named.runs_as = command.option(&["ru"]).map(|name| {
+                    let system = name.is_empty() || name.starts_with('/');
+                    if system { SYSTEM.to_owned() } else { name }
+                });
+                Some(named)
+            }
+            "at" => {
+                let mut named = command.on(command.unc(), None, &["T1053.002"])?;
+                named.runs_as = Some(SYSTEM.to_owned());
+                Some(named)
+            }
             _ => None,
         }
     }
@@ -189,6 +200,7 @@ fn filed(world: &mut World<'_>, out: &mut Sink) {
                 session.logon_type == 3 && session.account == Some(user) && session.from().is_some()
             })
             .map(|(at, _)| at);
+        let effective = world.accounts.of_text(row.user_id());
         let Some(session) = came.and_then(|at| world.sessions.get(at)) else {
             return;
         };
@@ -202,6 +214,7 @@ fn filed(world: &mut World<'_>, out: &mut Sink) {
             format!("task {} was filed: {}", brief(task), brief(row.command())),
         )
         .technique(&["T1053.005"])
+        .effective(effective)
         .weighs(Class::Task, 0.2);
         evidence.session = Some(session.key());
         evidence.take_session(session);
@@ -350,6 +363,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
         let user = world.accounts.get(sid, row.subject_domain_name(), name);
         let text = row.task_content();
+        let effective = principal(text).and_then(|name| world.accounts.of_text(&name));
         // atexec writes its output to a temporary file named after the task.
         let actions: Vec<String> = actions(text).iter().map(ToString::to_string).collect();
         let tool = leaves_output(&actions.join("\n").to_lowercase());
@@ -365,6 +379,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         )
         .technique(&["T1053.005"])
         .used(user)
+        .effective(effective)
         .weighs(Class::Task, if remote || tool { 0.3 } else { 0.15 })
         .in_session(world, row.subject_logon_id());
         evidence.program = program(first);
