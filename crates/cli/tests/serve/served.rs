@@ -116,7 +116,7 @@ impl Served {
         self.ask(method, path, &[("Authorization", &basic)], body.as_bytes())
     }
 
-    pub fn signal(&mut self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args([name, &id]).status().unwrap();
         assert!(sent.success());
@@ -200,11 +200,35 @@ pub fn ask(
         .nth(1)
         .and_then(|code| code.parse().ok())
         .unwrap_or(0);
+    let body = &all[end + 4..];
+    let is_chunked = head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked");
     Ok(Answer {
         status,
         head,
-        body: all[end + 4..].to_vec(),
+        body: if is_chunked {
+            joined(body)
+        } else {
+            body.to_vec()
+        },
     })
+}
+
+/// A body that came in chunks: each is its length in hexadecimal digits, and as many bytes.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = chunks.windows(2).position(|part| part == b"\r\n") {
+        let length = std::str::from_utf8(&chunks[..end]).unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        let start = end + 2;
+        if length == 0 || chunks.len() < start + length + 2 {
+            break;
+        }
+        body.extend_from_slice(&chunks[start..start + length]);
+        chunks = &chunks[start + length + 2..];
+    }
+    body
 }
 
 pub fn folder() -> tempfile::TempDir {
