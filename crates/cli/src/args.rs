@@ -89,6 +89,8 @@ pub enum Command {
     },
     /// Receive and store events around the clock, like Splunk's HTTP Event Collector, and hunt through them.
     Serve(Box<Serve>),
+    /// Look for what is wrong with a server, running or not, and say what to do about it. Changes nothing.
+    Doctor(Doctor),
     /// Run pieces of other machines' searches over a store.
     #[cfg(feature = "cluster")]
     Worker(Box<Worker>),
@@ -212,6 +214,33 @@ pub struct Serve {
     pub verbose: bool,
     #[command(subcommand)]
     pub command: Option<ServeCommand>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Looks at the configuration, the content, the certificate, the data folder and its disk, the store, the log, the clock, \
+      the addresses, accounts, limits and alerts. Exit status 1 if something has failed; warnings do not change it.\n\n\
+      Examples:\n  \
+      sudo crabwalk doctor --config /etc/crabwalk/crabwalk.toml\n  \
+      crabwalk doctor --data crabwalk-data --json"
+)]
+pub struct Doctor {
+    /// The server's configuration file.
+    #[arg(long, value_name = "FILE", env = "CRABWALK_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The server's data folder. [default: crabwalk-data]
+    #[arg(long, value_name = "DIR", env = "CRABWALK_DATA")]
+    pub data: Option<PathBuf>,
+    /// Send a test alert to every output.
+    #[arg(long)]
+    pub send: bool,
+    /// Read every file of the store completely, as `crabwalk store check` does.
+    #[arg(long)]
+    pub thorough: bool,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Checks a size; it stays as it is written.
@@ -587,6 +616,16 @@ pub struct Known {
     /// MaxMind database for `iplocation`, such as GeoLite2-City.mmdb.
     #[arg(long, value_name = "FILE")]
     pub geoip: Option<PathBuf>,
+}
+
+impl Known {
+    /// All files and folders that it names.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let lists = [&self.content, &self.sigma, &self.assets, &self.identities];
+        let single = [&self.lookups, &self.geoip];
+        let single = single.into_iter().flatten();
+        lists.into_iter().flatten().chain(single).cloned().collect()
+    }
 }
 
 /// Output format.

@@ -43,6 +43,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Completions { shell } => crate::manual::completions(shell),
         Command::Man { directory } => crate::manual::pages(&directory),
         Command::Serve(args) => crate::serve::run(&args),
+        Command::Doctor(args) => crate::doctor::run(&args),
         #[cfg(feature = "cluster")]
         Command::Worker(args) => crate::cluster::work(&args),
     };

@@ -8,6 +8,7 @@ mod commands;
 mod content;
 mod content_test;
 mod demo;
+mod doctor;
 mod dossier;
 mod evaluate;
 mod explain;

@@ -468,6 +468,21 @@ impl Whole {
         Ok(whole)
     }
 
+    /// The configuration of a server that is looked at: the file's, if one is given, and its data folder.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn at(config: Option<&Path>, data: Option<&Path>) -> Result<Self, Failure> {
+        let mut whole = match config {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        if let Some(data) = data {
+            data.clone_into(&mut whole.server.data);
+        }
+        Ok(whole)
+    }
+
     fn read(path: &Path) -> Result<Self, Failure> {
         let failed = |why: String| Failure::new(format!("{}: {why}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
@@ -645,6 +660,7 @@ impl Whole {
             syslog_tls: self.syslog.listen_tls.clone(),
             tls: set(&self.tls.certificate).zip(set(&self.tls.key)),
             folders: self.server.watch.clone(),
+            content_paths: known.paths(),
             content: Arc::new(move || input::content(&known).map_err(|error| error.to_string())),
             threads,
             hunting: self.hunts.enabled.then_some(hunting),

@@ -222,7 +222,8 @@ impl Kept {
     }
 }
 
-fn low_water(store: &Store) -> u64 {
+/// Number of the first record of the log that a store does not have.
+pub fn low_water(store: &Store) -> u64 {
     store
         .mark(MARK)
         .and_then(|mark| mark.parse().ok())

@@ -49,6 +49,7 @@ mod api;
 mod appended;
 mod audit;
 mod body;
+pub mod doctor;
 mod elastic;
 mod folder;
 mod health;

@@ -35,7 +35,7 @@ use crate::keep::Kept;
 use crate::limits::Limits;
 use crate::listed::ListError;
 use crate::saved::SavedSearches;
-use crate::schedule::{Schedules, Settings};
+use crate::schedule::{Library, Schedules, Settings};
 use crate::shared::Server;
 use crate::splunk;
 use crate::syslog;
@@ -62,6 +62,8 @@ pub struct Config {
     pub folders: Vec<PathBuf>,
     /// Loads detections and the rest of the content.
     pub content: Knows,
+    /// The files and folders that it loads.
+    pub content_paths: Vec<PathBuf>,
     /// Threads of a hunt, and of detections that run at times.
     pub threads: usize,
     /// How it hunts; with `None` it does not.
@@ -486,7 +488,10 @@ fn server(
     let schedules = match config.schedules {
         true => {
             let schedules = Schedules::start(
-                Arc::clone(&config.content),
+                Library {
+                    load: Arc::clone(&config.content),
+                    paths: config.content_paths.clone(),
+                },
                 config.threads,
                 folder,
                 Arc::clone(kept),

@@ -66,6 +66,28 @@ impl Store {
         Ok(flaws)
     }
 
+    /// Like [`check`](Self::check), but of the files only looks whether each is there with its size.
+    ///
+    /// # Errors
+    /// Like [`check`](Self::check).
+    pub fn check_sizes(&self) -> Result<Vec<Flaw>, StoreError> {
+        let state = State::load(self.objects.as_ref())?;
+        let mut flaws = Vec::new();
+        for entry in state.files.values() {
+            let what = match self.objects.open(&entry.path).map(|part| part.size()) {
+                Ok(size) if size == entry.bytes => continue,
+                Ok(size) => format!("it has {size} bytes instead of {}", entry.bytes),
+                Err(error) => format!("cannot be read: {error}"),
+            };
+            flaws.push(Flaw {
+                path: entry.path.clone(),
+                what,
+                loss: true,
+            });
+        }
+        Ok(flaws)
+    }
+
     fn check_file(&self, state: &State, entry: &FileEntry) -> Result<(), StoreError> {
         let bad = |what: String| StoreError::damaged(entry.path.clone(), what);
         let bytes = self

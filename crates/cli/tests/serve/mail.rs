@@ -53,7 +53,12 @@ pub fn mails(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-fn certificate(openssl: &Path, folder: &Path) {
+pub fn certificate(openssl: &Path, folder: &Path) {
+    certificate_for(openssl, folder, "2");
+}
+
+/// A certificate for this machine and its key, valid for some days.
+pub fn certificate_for(openssl: &Path, folder: &Path, days: &str) {
     fs::create_dir_all(folder).unwrap();
     let own = "[req]\ndistinguished_name=dn\nx509_extensions=own\n[dn]\n[own]\nbasicConstraints=critical,CA:FALSE\n\
         subjectAltName=DNS:localhost\n";
@@ -70,7 +75,7 @@ fn certificate(openssl: &Path, folder: &Path) {
         .args([
             "-nodes",
             "-days",
-            "2",
+            days,
             "-subj",
             "/CN=localhost",
             "-config",

@@ -10,7 +10,9 @@
 #![cfg(unix)]
 
 mod config;
+mod doctor;
 mod inbox;
+mod killed;
 mod mail;
 mod openapi;
 mod people;
@@ -21,7 +23,6 @@ mod served;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -30,7 +31,7 @@ use crabwalk_testing::crabwalk;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use served::{Answer, PASSWORD, Served, ask, folder};
+use served::{Answer, PASSWORD, Served, folder};
 
 #[test]
 fn the_event_collector_answers_as_its_senders_expect() {
@@ -282,92 +283,6 @@ fn events_of_windows_zeek_and_syslog_are_read_as_files_are() {
         served.search("search sourcetype=syslog | table host user"),
         [[json!("bastion"), json!("ida")]]
     );
-}
-
-#[test]
-fn what_was_acknowledged_survives_being_killed_and_is_there_once() {
-    let folder = folder();
-    let mut served = Served::start(folder.path(), &[]);
-    served.first_account();
-    let token = format!("Splunk {}", served.token);
-    let mut acknowledged: Vec<u32> = Vec::new();
-    for round in 0..4_u32 {
-        let address = served.address.clone();
-        let stop = AtomicBool::new(false);
-        let sent: Vec<Vec<u32>> = std::thread::scope(|scope| {
-            let senders: Vec<_> = (0..4_u32)
-                .map(|sender| {
-                    let (address, token, stop) = (&address, &token, &stop);
-                    scope.spawn(move || {
-                        let mut sent = Vec::new();
-                        for number in 0.. {
-                            if stop.load(Ordering::Relaxed) {
-                                break;
-                            }
-                            let number = round * 1_000_000 + sender * 100_000 + number;
-                            let event = format!(
-                                r#"{{"time":{},"event":"n={number} of many"}}"#,
-                                1_790_000_000 + number
-                            );
-                            let answer = ask(
-                                address,
-                                "POST",
-                                "/services/collector",
-                                &[("Authorization", token)],
-                                event.as_bytes(),
-                            );
-                            if answer.is_ok_and(|answer| answer.status == 200) {
-                                sent.push(number);
-                            }
-                        }
-                        sent
-                    })
-                })
-                .collect();
-            std::thread::sleep(Duration::from_millis(300 + u64::from(round) * 170));
-            served.signal("-KILL");
-            stop.store(true, Ordering::Relaxed);
-            senders.into_iter().map(|one| one.join().unwrap()).collect()
-        });
-        let before = acknowledged.len();
-        acknowledged.extend(sent.into_iter().flatten());
-        assert!(
-            acknowledged.len() > before,
-            "nothing was acknowledged in round {round}"
-        );
-        served.ended();
-        served = Served::start(folder.path(), &[]);
-        // A sender that got no answer sends again, and so does one that lost the answer.
-        let again = acknowledged[before];
-        let event = format!(
-            r#"{{"time":{},"event":"n={again} of many"}}"#,
-            1_790_000_000 + again
-        );
-        let answer = served.ask(
-            "POST",
-            "/services/collector",
-            &[("Authorization", &token)],
-            event.as_bytes(),
-        );
-        assert_eq!(answer.status, 200);
-    }
-    let rows = served.search("search message=\"n=*\" | stats count by message");
-    let found: std::collections::BTreeMap<String, String> = rows
-        .into_iter()
-        .map(|row| {
-            (
-                row[0].as_str().unwrap().to_owned(),
-                row[1].as_str().unwrap().to_owned(),
-            )
-        })
-        .collect();
-    for number in &acknowledged {
-        let count = found
-            .get(&format!("n={number} of many"))
-            .map(String::as_str);
-        assert_eq!(count, Some("1"), "{number}");
-    }
-    assert!(found.values().all(|count| count == "1"));
 }
 
 #[test]

@@ -209,6 +209,28 @@ impl Alerts {
         all
     }
 
+    /// Why outputs have not accepted alerts that wait to be sent again, and ones that do not; newest first.
+    pub fn outstanding(&self) -> (Vec<String>, Vec<String>) {
+        let names: BTreeMap<String, String> = (self.outputs.iter())
+            .map(|output| (output.id(), output.name()))
+            .collect();
+        let (mut waiting, mut given_up) = (Vec::new(), Vec::new());
+        for posted in self.posted.all().iter().rev() {
+            for (output, failed) in &posted.failed {
+                // What was configured once is not to be mended.
+                let Some(name) = names.get(output) else {
+                    continue;
+                };
+                let list = match failed.given_up {
+                    true => &mut given_up,
+                    false => &mut waiting,
+                };
+                list.push(format!("{name}: {}", failed.why));
+            }
+        }
+        (waiting, given_up)
+    }
+
     /// Whether to raise an alert about what last happened at a time, in microseconds since 1970-01-01 UTC. `usual` is the
     /// age up to which to raise one if nobody has set a limit.
     pub fn is_recent(&self, last: Option<i64>, usual: Option<i64>) -> bool {

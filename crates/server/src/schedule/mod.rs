@@ -8,7 +8,7 @@ mod journal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -159,6 +159,55 @@ impl Settings {
 }
 
 /// A detection and what makes it run.
+/// Detections of a plan, prepared.
+struct Ready {
+    /// The number of the plan.
+    plan: u64,
+    /// Their ids.
+    names: Vec<String>,
+    detections: Arc<Detections>,
+}
+
+/// Content, and the files and folders that it is loaded from.
+pub struct Library {
+    /// Loads it.
+    pub load: Knows,
+    /// Where it lies.
+    pub paths: Vec<PathBuf>,
+}
+
+/// Selections of detections that stay prepared; each holds the content that it needs.
+const MOST_READY: usize = 4;
+
+/// What tells whether files have changed: their names, sizes and times.
+fn stamp(paths: &[PathBuf]) -> u64 {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    let mut open: Vec<PathBuf> = paths.iter().rev().cloned().collect();
+    while let Some(path) = open.pop() {
+        hash.update(path.as_os_str().as_encoded_bytes());
+        let Ok(meta) = std::fs::metadata(&path) else {
+            hash.update(&[0]);
+            continue;
+        };
+        if meta.is_dir() {
+            // A link to a folder above it would lead round and round.
+            if path.is_symlink() && !paths.contains(&path) {
+                continue;
+            }
+            let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+            let mut entries: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+            entries.sort_unstable_by(|a, b| b.cmp(a));
+            open.append(&mut entries);
+            continue;
+        }
+        let time = meta.modified().ok();
+        let time = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        hash.update(&meta.len().to_le_bytes());
+        hash.update(&time.map_or(0, |time| time.as_nanos()).to_le_bytes());
+    }
+    hash.digest()
+}
+
 struct Planned {
     detection: Arc<Detection>,
     timing: Timing,
@@ -187,7 +236,7 @@ impl Plan {
 }
 
 struct Shared {
-    content: Knows,
+    content: Library,
     threads: usize,
     kept: Arc<Kept>,
     alerts: Arc<Alerts>,
@@ -197,6 +246,10 @@ struct Shared {
     plan: Mutex<Arc<Plan>>,
     /// Rises with each plan.
     planned: AtomicU64,
+    /// The state of the content's files when they were read for the plan.
+    stamp: Mutex<Option<u64>>,
+    /// Detections that ran over windows, for the windows to come; the last used comes last.
+    ready: Mutex<Vec<Ready>>,
     stop: AtomicBool,
     wake: (Mutex<bool>, Condvar),
     trouble: Mutex<Option<String>>,
@@ -227,7 +280,7 @@ impl Schedules {
     /// # Errors
     /// If the system cannot start a thread, or the record of earlier runs cannot be read.
     pub fn start(
-        content: Knows,
+        content: Library,
         threads: usize,
         data: &Path,
         kept: Arc<Kept>,
@@ -250,6 +303,8 @@ impl Schedules {
             journal: Mutex::new(journal),
             plan: Mutex::default(),
             planned: AtomicU64::new(0),
+            stamp: Mutex::default(),
+            ready: Mutex::default(),
             stop: AtomicBool::new(false),
             wake: (Mutex::new(false), Condvar::new()),
             trouble: Mutex::default(),
@@ -561,7 +616,7 @@ impl Shared {
 
     /// Loads content, with the saved searches that run at times.
     fn whole(&self) -> Result<Content, String> {
-        let mut content = (self.content)()?;
+        let mut content = (self.content.load)()?;
         content.detections.extend(self.saved.detections());
         Ok(content)
     }
@@ -573,8 +628,18 @@ impl Shared {
         Ok(content)
     }
 
+    /// Makes a new plan if files of the content have changed.
+    fn look(&self) {
+        let stamp = stamp(&self.content.paths);
+        if *lock(&self.stamp) != Some(stamp) {
+            self.load();
+        }
+    }
+
     /// Makes a new plan from content and settings. If content cannot be loaded, the previous plan stays.
     fn load(&self) {
+        // Before it is read: what changes meanwhile is seen the next time.
+        let stamp = stamp(&self.content.paths);
         let content = match self.whole() {
             Ok(content) => content,
             Err(error) => return self.failed(Some(error)),
@@ -607,6 +672,7 @@ impl Shared {
             problems,
         };
         *lock(&self.plan) = Arc::new(plan);
+        *lock(&self.stamp) = Some(stamp);
         self.planned.fetch_add(1, Ordering::Release);
     }
 
@@ -615,7 +681,7 @@ impl Shared {
         let mut loaded: Option<Instant> = None;
         while !self.stopped() {
             if loaded.is_none_or(|loaded| loaded.elapsed() > RELOAD) {
-                self.load();
+                self.look();
                 loaded = Some(Instant::now());
             }
             let plan = Arc::clone(&lock(&self.plan));
@@ -717,6 +783,7 @@ impl Shared {
         due: &Due,
     ) -> Result<(), String> {
         let began = Instant::now();
+        let version = self.planned.load(Ordering::Acquire);
         let plan = Arc::clone(&lock(&self.plan));
         let is_correlation = |id: &String| {
             let one = plan.find(id);
@@ -728,14 +795,7 @@ impl Shared {
         } else {
             due.detections.keys().cloned().collect()
         };
-        let detections = Detections::new(
-            self.enabled()?,
-            RunOptions {
-                threads: self.threads,
-                detections: names,
-                ..RunOptions::default()
-            },
-        );
+        let detections = self.ready(version, names)?;
         let mut run = Run {
             detections: due
                 .detections
@@ -773,6 +833,44 @@ impl Shared {
         }
         run.seconds = began.elapsed().as_secs_f64();
         self.record(&plan, run)
+    }
+
+    /// Detections of a plan, prepared. Loading content takes longer than running a few of them, so it is loaded once for each
+    /// plan and selection.
+    fn ready(
+        &self,
+        version: u64,
+        names: Vec<String>,
+    ) -> Result<Result<Arc<Detections>, crabwalk_detect::RunError>, String> {
+        {
+            let mut ready = lock(&self.ready);
+            ready.retain(|one| one.plan == version);
+            if let Some(at) = ready.iter().position(|one| one.names == names) {
+                let one = ready.remove(at);
+                let detections = Arc::clone(&one.detections);
+                ready.push(one);
+                return Ok(Ok(detections));
+            }
+        }
+        let options = RunOptions {
+            threads: self.threads,
+            detections: names.clone(),
+            ..RunOptions::default()
+        };
+        let detections = match Detections::new(self.enabled()?, options) {
+            Ok(detections) => Arc::new(detections),
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut ready = lock(&self.ready);
+        if ready.len() == MOST_READY {
+            ready.remove(0);
+        }
+        ready.push(Ready {
+            plan: version,
+            names,
+            detections: Arc::clone(&detections),
+        });
+        Ok(Ok(detections))
     }
 
     /// Runs detections over new events as they arrive, until the server stops. `seen` is the number of the store's first
