@@ -10,6 +10,7 @@ import { ModelContext } from "./widgets/basics";
 import { AuditLog } from "./pages/auditlog";
 import { ContentPage } from "./pages/content";
 import { DataPage } from "./pages/datahealth";
+import { EnvironmentPage } from "./pages/environment";
 import { InboxPage } from "./pages/inbox";
 import { People } from "./pages/people";
 import { Searching } from "./pages/searching";
@@ -37,6 +38,7 @@ const TITLES: Record<CaseView | ServerPage, string> = {
   inbox: "Inbox",
   search: "Search",
   content: "Detections",
+  environment: "Environment",
   data: "Data",
   people: "Users",
   audit: "Audit",
@@ -211,7 +213,8 @@ function ServerApp({ model, number: shown, now, me }: { model: Model | null; num
           {route.view === "inbox" && <InboxPage route={route} me={me} />}
           {route.view === "search" && <Searching route={route} me={me} />}
           {route.view === "content" && <ContentPage route={route} me={me} />}
-          {route.view === "data" && <DataPage />}
+          {route.view === "environment" && <EnvironmentPage route={route} me={me} />}
+          {route.view === "data" && <DataPage me={me} />}
           {route.view === "people" && <People me={me} />}
           {route.view === "audit" && <AuditLog route={route} me={me} />}
         </main>

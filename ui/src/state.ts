@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 /** Views of a case. */
 export const CASE_VIEWS = ["overview", "findings", "attack", "hosts", "accounts", "coverage", "silenced"] as const;
 /** Pages that only a server has. */
-export const PAGES = ["inbox", "search", "content", "data", "people", "audit"] as const;
+export const PAGES = ["inbox", "search", "content", "environment", "data", "people", "audit"] as const;
 export type CaseView = (typeof CASE_VIEWS)[number];
 export type ServerPage = (typeof PAGES)[number];
 export type View = CaseView | ServerPage;

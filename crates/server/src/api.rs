@@ -9,6 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::{Map, Value, json};
 
 use crate::account::Role;
+use crate::environment::pages as environment;
 use crate::shared::Server;
 use crate::{health, inbox, language, people, status, web};
 
@@ -36,6 +37,7 @@ enum Method {
     Get,
     Post,
     Patch,
+    Put,
     Delete,
 }
 
@@ -45,6 +47,7 @@ impl Method {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
             Self::Patch => MethodFilter::PATCH,
+            Self::Put => MethodFilter::PUT,
             Self::Delete => MethodFilter::DELETE,
         }
     }
@@ -54,6 +57,7 @@ impl Method {
             Self::Get => "get",
             Self::Post => "post",
             Self::Patch => "patch",
+            Self::Put => "put",
             Self::Delete => "delete",
         }
     }
@@ -83,8 +87,8 @@ const fn endpoint(
 }
 
 /// All endpoints.
-const ENDPOINTS: [Endpoint; 36] = {
-    use Method::{Delete, Get, Patch, Post};
+const ENDPOINTS: [Endpoint; 44] = {
+    use Method::{Delete, Get, Patch, Post, Put};
     use Role::{Admin, Analyst, Viewer};
     [
         Endpoint {
@@ -376,6 +380,87 @@ const ENDPOINTS: [Endpoint; 36] = {
         },
         endpoint(
             Get,
+            "/api/v1/environment/{kind}",
+            Viewer,
+            "What people know about their environment: assets, or identities.",
+            "Table",
+            |with| on(with, environment::table),
+        ),
+        Endpoint {
+            body: Some("EditedTable"),
+            ..endpoint(
+                Put,
+                "/api/v1/environment/{kind}",
+                Admin,
+                "Replaces assets or identities; 409 if somebody else has changed them since the version given. A body of type \
+                 text/csv replaces them whatever their version.",
+                "Table",
+                |with| on(with, environment::replace),
+            )
+        },
+        Endpoint {
+            answer: (200, "text/csv", ""),
+            ..endpoint(
+                Get,
+                "/api/v1/environment/{kind}/csv",
+                Viewer,
+                "Assets or identities as a CSV file.",
+                "",
+                |with| on(with, environment::export),
+            )
+        },
+        Endpoint {
+            body: Some("Csv"),
+            ..endpoint(
+                Post,
+                "/api/v1/environment/{kind}/csv",
+                Admin,
+                "Reads a CSV file and says what is wrong with it, and where; keeps nothing.",
+                "ReadTable",
+                |with| on(with, environment::read),
+            )
+        },
+        endpoint(
+            Get,
+            "/api/v1/exceptions",
+            Viewer,
+            "Exceptions, newest first, with what each hid in the last hunt.",
+            "Exceptions",
+            |with| on(with, environment::exceptions),
+        ),
+        Endpoint {
+            body: Some("DecidedException"),
+            answer: (201, JSON, "Exception"),
+            ..endpoint(
+                Post,
+                "/api/v1/exceptions",
+                Analyst,
+                "Makes an exception: findings that it covers are hidden, and counted, until its end.",
+                "Exception",
+                |with| on(with, environment::add),
+            )
+        },
+        Endpoint {
+            body: Some("DecidedException"),
+            ..endpoint(
+                Patch,
+                "/api/v1/exceptions/{id}",
+                Analyst,
+                "Says anew what an exception covers, why, and until when; 409 if somebody else has changed it since the version given.",
+                "Exception",
+                |with| on(with, environment::change),
+            )
+        },
+        endpoint(
+            Delete,
+            "/api/v1/exceptions/{id}",
+            Analyst,
+            "Removes an exception: what it hides is seen again.",
+            "Error",
+            |with| on(with, environment::remove),
+        ),
+        endpoint(
+            Get,
             "/api/v1/users",
             Admin,
             "The accounts.",
@@ -560,7 +645,11 @@ fn operation(one: &Endpoint) -> Value {
             fields.insert("x-role".to_owned(), json!(role));
         }
         if let Some(body) = one.body {
-            let content = json!({JSON: {"schema": reference(body)}});
+            let media = match body {
+                "Csv" => "text/csv",
+                _ => JSON,
+            };
+            let content = json!({media: {"schema": reference(body)}});
             fields.insert(
                 "requestBody".to_owned(),
                 json!({"required": true, "content": content}),
@@ -619,6 +708,7 @@ fn schemas() -> Map<String, Value> {
         writing(&parts),
         people(&parts),
         desk(&parts),
+        known(&parts),
     ];
     all.into_iter().flatten().collect()
 }
@@ -681,7 +771,7 @@ fn detections_and_searches(parts: &Parts) -> Map<String, Value> {
             "search": text, "enabled": is, "alert": is, "runs": {"enum": ["on arrival", "on schedule", "in hunts"]},
             "schedule": or_null(&schedule), "next_run": or_null(time), "last_run": or_null(time), "last_tick": or_null(time),
             "last_seconds": or_null(number), "run_count": count, "findings": count, "last_finding": or_null(time),
-            "throttled": count, "missed": count, "error": or_null(text),
+            "throttled": count, "hidden": count, "missed": count, "error": or_null(text),
             "recent": list(&object(&json!({
                 "time": or_null(time), "seconds": number, "findings": count, "error": or_null(text),
             }))),
@@ -782,6 +872,41 @@ fn people(parts: &Parts) -> Map<String, Value> {
             "additionalProperties": false,
         },
         "MadeToken": object(&json!({"name": text, "token": text})),
+    }))
+}
+
+/// What people know about their environment.
+fn known(parts: &Parts) -> Map<String, Value> {
+    #[rustfmt::skip]
+    let Parts { text, count, is, time, texts, .. } = parts;
+    let fields = json!({"type": "object", "additionalProperties": texts});
+    named(json!({
+        "Table": object(&json!({
+            "version": count, "columns": texts, "rows": list(texts), "by": text, "changed": or_null(time),
+        })),
+        "Problem": object(&json!({"row": count, "column": text, "message": text})),
+        "Problems": object(&json!({"error": text, "problems": list(&reference("Problem"))})),
+        "Csv": {"type": "string", "description": "A CSV file."},
+        "ReadTable": object(&json!({"columns": texts, "rows": list(texts), "problems": list(&reference("Problem"))})),
+        "EditedTable": {
+            "type": "object",
+            "properties": {"version": or_null(count), "columns": texts, "rows": list(texts)},
+            "required": ["columns", "rows"],
+            "additionalProperties": false,
+        },
+        "Exception": object(&json!({
+            "id": text, "detection": text, "fields": fields, "reason": text, "until": text, "by": text,
+            "changed": or_null(time), "version": count, "ends": or_null(time), "ended": is, "hidden": or_null(count),
+        })),
+        "Exceptions": object(&json!({"exceptions": list(&reference("Exception"))})),
+        "DecidedException": {
+            "type": "object",
+            "properties": {
+                "version": or_null(count), "detection": text, "fields": fields, "reason": text, "until": text,
+            },
+            "required": ["reason", "until"],
+            "additionalProperties": false,
+        },
     }))
 }
 
@@ -898,7 +1023,13 @@ mod typescript {
                     }
                     format!("{out}{indent}}}")
                 }
-                None => "Record<string, unknown>".to_owned(),
+                None => match &schema["additionalProperties"] {
+                    Value::Object(_) => format!(
+                        "Record<string, {}>",
+                        written(&schema["additionalProperties"], indent)
+                    ),
+                    _ => "Record<string, unknown>".to_owned(),
+                },
             },
             _ => "unknown".to_owned(),
         }

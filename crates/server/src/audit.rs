@@ -46,6 +46,16 @@ pub enum Act {
     RunContent,
     /// Decided about something in the inbox.
     Decide,
+    /// Changed the assets.
+    ChangeAssets,
+    /// Changed the identities.
+    ChangeIdentities,
+    /// Made an exception.
+    AddException,
+    /// Changed an exception.
+    ChangeException,
+    /// Removed an exception.
+    RemoveException,
 }
 
 impl Act {
@@ -65,6 +75,11 @@ impl Act {
             Self::ChangeContent => "change-content",
             Self::RunContent => "run-content",
             Self::Decide => "decide",
+            Self::ChangeAssets => "change-assets",
+            Self::ChangeIdentities => "change-identities",
+            Self::AddException => "add-exception",
+            Self::ChangeException => "change-exception",
+            Self::RemoveException => "remove-exception",
         }
     }
 }

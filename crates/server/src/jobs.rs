@@ -282,6 +282,11 @@ impl Jobs {
         }
     }
 
+    /// Has content read again for the next search.
+    pub fn forget_content(&self) {
+        *lock(&self.knowledge) = None;
+    }
+
     /// Parses a search.
     ///
     /// # Errors

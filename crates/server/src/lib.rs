@@ -51,6 +51,7 @@ mod audit;
 mod body;
 pub mod doctor;
 mod elastic;
+mod environment;
 mod folder;
 mod health;
 mod hec;

@@ -26,6 +26,7 @@ use crate::api;
 use crate::audit::Audit;
 use crate::batch::Batch;
 use crate::elastic::{self, Ids};
+use crate::environment::Environment;
 use crate::folder::Folders;
 use crate::hec::{self, Acks};
 use crate::http::{self, Certificate, Serving, TlsError};
@@ -35,7 +36,7 @@ use crate::keep::Kept;
 use crate::limits::Limits;
 use crate::listed::ListError;
 use crate::saved::SavedSearches;
-use crate::schedule::{Library, Schedules, Settings};
+use crate::schedule::{Decisions, Library, Schedules, Settings};
 use crate::shared::Server;
 use crate::splunk;
 use crate::syslog;
@@ -470,13 +471,25 @@ fn server(
     let saved = Arc::new(SavedSearches::open(folder).map_err(TokenError::from)?);
     let settings = Arc::new(Settings::open(folder).map_err(TokenError::from)?);
     let triage = Triage::open(folder).map_err(TokenError::from)?;
+    let environment = Arc::new(Environment::open(folder).map_err(TokenError::from)?);
+    let load: Knows = {
+        let (load, environment) = (Arc::clone(&config.content), Arc::clone(&environment));
+        Arc::new(move || {
+            let mut content = load()?;
+            environment.add_to(&mut content)?;
+            Ok(content)
+        })
+    };
     let watch = match &config.hunting {
         Some(hunting) => {
             let watch = Watch::start(
                 hunting.clone(),
-                Arc::clone(&config.content),
+                Arc::clone(&load),
                 config.threads,
-                Arc::clone(&settings),
+                Decisions {
+                    settings: Arc::clone(&settings),
+                    environment: Arc::clone(&environment),
+                },
                 folder,
                 Arc::clone(kept),
                 Arc::clone(&alerts),
@@ -489,21 +502,24 @@ fn server(
         true => {
             let schedules = Schedules::start(
                 Library {
-                    load: Arc::clone(&config.content),
+                    load: Arc::clone(&load),
                     paths: config.content_paths.clone(),
                 },
                 config.threads,
                 folder,
                 Arc::clone(kept),
                 Arc::clone(&alerts),
-                settings,
+                Decisions {
+                    settings,
+                    environment: Arc::clone(&environment),
+                },
                 Arc::clone(&saved),
             );
             Some(schedules.map_err(TokenError::from)?)
         }
         false => None,
     };
-    let jobs = Arc::new(Jobs::new(Arc::clone(kept), Arc::clone(&config.content)));
+    let jobs = Arc::new(Jobs::new(Arc::clone(kept), load));
     let server = Server {
         intake: Arc::clone(&keeping.intake),
         kept: Arc::clone(kept),
@@ -520,6 +536,7 @@ fn server(
         triage,
         started: jiff::Timestamp::now().as_microsecond(),
         jobs,
+        environment,
         saved,
         limits: Arc::clone(limits),
     };

@@ -8,6 +8,7 @@ use crate::alert::Alerts;
 use crate::audit::Audit;
 use crate::batch::Batch;
 use crate::elastic::Ids;
+use crate::environment::Environment;
 use crate::hec::Acks;
 use crate::intake::{Intake, Refused, Room, Taken};
 use crate::jobs::Jobs;
@@ -51,6 +52,8 @@ pub struct Server {
     pub started: i64,
     /// Searches.
     pub jobs: Arc<Jobs>,
+    /// What people know about their environment.
+    pub environment: Arc<Environment>,
     /// Searches that people saved.
     pub saved: Arc<SavedSearches>,
     /// Limits.

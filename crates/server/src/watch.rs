@@ -4,7 +4,7 @@
 //! A hunt numbers its paths by rank, and the next hunt numbers them differently. Here a path has a lasting name: a path
 //! that shares a movement with one reported before is that path, grown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::alert::{Alert, Alerts};
 use crate::keep::Kept;
 use crate::listed::{ListError, Listed};
-use crate::schedule::Settings;
+use crate::schedule::Decisions;
 
 /// Loads content; called for each hunt.
 pub type Knows = Arc<dyn Fn() -> Result<Content, String> + Send + Sync>;
@@ -53,6 +53,8 @@ pub struct LastHunt {
     pub parts: Vec<(String, Vec<u8>)>,
     /// The paths that are told.
     pub paths: Vec<ToldPath>,
+    /// Findings that each exception hid, by its name in the case.
+    pub silenced: BTreeMap<String, usize>,
 }
 
 /// A path that is told, for the inbox.
@@ -219,7 +221,7 @@ impl Watch {
         hunting: Hunting,
         content: Knows,
         threads: usize,
-        settings: Arc<Settings>,
+        decisions: Decisions,
         data: &Path,
         kept: Arc<Kept>,
         alerts: Arc<Alerts>,
@@ -236,7 +238,7 @@ impl Watch {
             hunting,
             content,
             threads,
-            settings,
+            decisions,
             kept,
             alerts,
             shared: Arc::clone(&shared),
@@ -290,12 +292,12 @@ struct Hunter {
     hunting: Hunting,
     content: Knows,
     threads: usize,
-    settings: Arc<Settings>,
+    decisions: Decisions,
     kept: Arc<Kept>,
     alerts: Arc<Alerts>,
     shared: Arc<Shared>,
-    /// The version of the store that was hunted last.
-    version: Option<u64>,
+    /// The version of the store that was hunted last, and the state of the environment.
+    version: Option<(u64, u64)>,
     number: u64,
 }
 
@@ -335,7 +337,8 @@ impl Hunter {
         let snapshot = store
             .snapshot_within(&(since..=i64::MAX))
             .map_err(|error| error.to_string())?;
-        let version = snapshot.version();
+        let environment = &self.decisions.environment;
+        let version = (snapshot.version(), environment.state());
         if self.version == Some(version) || store.size().events == 0 {
             return Ok(());
         }
@@ -345,13 +348,14 @@ impl Hunter {
             detections: RunOptions {
                 threads: self.threads,
                 now: now as f64 / 1e6,
+                exceptions: environment.silencing(),
                 ..RunOptions::default()
             },
             since: Some(since),
             ..HuntOptions::default()
         };
         let mut content = (self.content)()?;
-        self.settings.apply(&mut content);
+        self.decisions.settings.apply(&mut content);
         let hunt = Hunt::prepare(content, options).map_err(|error| error.to_string())?;
         let conclusion = hunt.run(&catalog, &()).map_err(|error| error.to_string())?;
         let input = Input {
@@ -389,6 +393,9 @@ impl Hunter {
             parts,
             paths: (case.paths.iter().filter(|path| path.told))
                 .map(|path| ToldPath::of(path, &case))
+                .collect(),
+            silenced: (case.silenced.iter())
+                .map(|one| (one.exception.clone(), one.findings.len()))
                 .collect(),
         };
         tracing::info!(

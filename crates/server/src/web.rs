@@ -46,7 +46,8 @@ pub fn routes() -> Router<Arc<Server>> {
 }
 
 /// A response with the headers of pages.
-fn page(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+/// An answer.
+pub fn page(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();

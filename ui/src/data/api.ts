@@ -74,6 +74,7 @@ export type Detection = {
   findings: number;
   last_finding: string | null;
   throttled: number;
+  hidden: number;
   missed: number;
   error: string | null;
   recent: Array<{
@@ -138,7 +139,11 @@ export type Alerts = {
       time: string;
     };
     done: Array<string>;
-    failed: Record<string, unknown>;
+    failed: Record<string, {
+      tries: number;
+      why: string;
+      given_up: boolean;
+    }>;
   }>;
 };
 
@@ -410,4 +415,63 @@ export type InboxDetail = {
     note: string;
   }>;
   finding: Finding | null;
+};
+
+export type Table = {
+  version: number;
+  columns: Array<string>;
+  rows: Array<Array<string>>;
+  by: string;
+  changed: string | null;
+};
+
+export type Problem = {
+  row: number;
+  column: string;
+  message: string;
+};
+
+export type Problems = {
+  error: string;
+  problems: Array<Problem>;
+};
+
+export type Csv = string;
+
+export type ReadTable = {
+  columns: Array<string>;
+  rows: Array<Array<string>>;
+  problems: Array<Problem>;
+};
+
+export type EditedTable = {
+  version?: number | null;
+  columns: Array<string>;
+  rows: Array<Array<string>>;
+};
+
+export type Exception = {
+  id: string;
+  detection: string;
+  fields: Record<string, Array<string>>;
+  reason: string;
+  until: string;
+  by: string;
+  changed: string | null;
+  version: number;
+  ends: string | null;
+  ended: boolean;
+  hidden: number | null;
+};
+
+export type Exceptions = {
+  exceptions: Array<Exception>;
+};
+
+export type DecidedException = {
+  version?: number | null;
+  detection?: string;
+  fields?: Record<string, Array<string>>;
+  reason: string;
+  until: string;
 };

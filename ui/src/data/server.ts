@@ -1,23 +1,29 @@
-import type { Answer, Change, Checked, Content, Decided, Decision, Detection, Health, Inbox, InboxDetail, Job, KnownFields, Language, Me, NewToken, NewUser, Question, RanNow, Tokens, UserChange, Users, MadeToken, Audit } from "./api";
+import type { Alerts, Answer, Change, Checked, Content, Decided, DecidedException, Decision, Detection, EditedTable, Exception, Exceptions, Health, Inbox, InboxDetail, Job, KnownFields, Language, Me, NewToken, NewUser, Outputs, Problem, Question, RanNow, ReadTable, Table, Tokens, UserChange, Users, MadeToken, Audit } from "./api";
 
 /** The server's refusal, with its words. */
 export class Refused extends Error {
   readonly status: number;
+  /** Where what was sent is wrong, if the server says so. */
+  readonly problems: Problem[];
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, problems: Problem[] = []) {
     super(message);
     this.status = status;
+    this.problems = problems;
   }
 }
 
-/** Asks the server that the page comes from; it has no other. */
-export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** What people know: assets or identities. */
+export type KnownKind = "assets" | "identities";
+
+/** Asks the server that the page comes from; it has no other. A body that is no JSON has a type of its own. */
+export async function ask<T>(method: string, path: string, body?: unknown, type?: string): Promise<T> {
   const response = await fetch(`/api/v1/${path}`, {
     method,
     // A form of another site cannot send the second header.
-    headers: { accept: "application/json", ...(method === "GET" ? {} : { "x-crabwalk": "1", "content-type": "application/json" }) },
+    headers: { accept: "application/json", ...(method === "GET" ? {} : { "x-crabwalk": "1", "content-type": type ?? "application/json" }) },
     credentials: "same-origin",
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body: type === undefined ? JSON.stringify(body) : String(body) }),
   });
   if (response.status === 401) {
     location.assign("/login");
@@ -31,7 +37,8 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
     throw new Refused(response.status, `the server answered ${response.status}`);
   }
   const error = (value as { error?: string | null } | null)?.error;
-  if (!response.ok || (typeof error === "string" && error)) throw new Refused(response.status, error ?? `the server answered ${response.status}`);
+  const problems = (value as { problems?: Problem[] } | null)?.problems;
+  if (!response.ok || (typeof error === "string" && error)) throw new Refused(response.status, error ?? `the server answered ${response.status}`, problems);
   return value as T;
 }
 
@@ -52,6 +59,15 @@ export const server = {
   content: () => ask<Content>("GET", "content"),
   change: (id: string, change: Change) => ask<Detection>("PATCH", `content/${named(id)}`, change),
   run: (id: string) => ask<RanNow>("POST", `content/${named(id)}/run`),
+  known: (kind: KnownKind) => ask<Table>("GET", `environment/${kind}`),
+  setKnown: (kind: KnownKind, table: EditedTable) => ask<Table>("PUT", `environment/${kind}`, table),
+  readKnown: (kind: KnownKind, text: string) => ask<ReadTable>("POST", `environment/${kind}/csv`, text, "text/csv"),
+  exceptions: () => ask<Exceptions>("GET", "exceptions"),
+  addException: (decided: DecidedException) => ask<Exception>("POST", "exceptions", decided),
+  changeException: (id: string, decided: DecidedException) => ask<Exception>("PATCH", `exceptions/${named(id)}`, decided),
+  removeException: (id: string) => ask<unknown>("DELETE", `exceptions/${named(id)}`),
+  alerts: () => ask<Alerts>("GET", "alerts"),
+  testAlerts: () => ask<Outputs>("POST", "alerts/test"),
   health: () => ask<Health>("GET", "health"),
   users: () => ask<Users>("GET", "users"),
   addUser: (user: NewUser) => ask<unknown>("POST", "users", user),

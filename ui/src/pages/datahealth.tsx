@@ -1,8 +1,9 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { Health } from "../data/api";
+import type { Alerts, Health, Me, Outputs } from "../data/api";
 import { bytes, count, cut, number, when } from "../data/format";
-import { messageOf, server } from "../data/server";
+import { isAdmin, messageOf, server } from "../data/server";
 import { ago } from "../data/time";
+import { Outcome, useDone } from "../widgets/basics";
 import { VirtualTable, type Column } from "../widgets/table";
 
 type Log = Health["logs"][number];
@@ -12,7 +13,7 @@ const NEWS = 5000;
 const SILENT = 24 * 3600;
 
 /** Whether data comes: figures, senders, and the logs of each host. */
-export function DataPage() {
+export function DataPage({ me }: { me: Me }) {
   const [health, setHealth] = useState<Health | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [silent, setSilent] = useState(false);
@@ -113,6 +114,7 @@ export function DataPage() {
         <h2 id="senders-title">Senders and files</h2>
         <Senders of={health.senders} age={age} />
       </section>
+      <AlertList me={me} />
       <section class="card" aria-labelledby="logs-title">
         <div class="card-head">
           <h2 id="logs-title">Logs of each host</h2>
@@ -124,6 +126,88 @@ export function DataPage() {
         {health.more > 0 && <p class="quiet">{count(health.more, "more sender or log", "more senders and logs")} not listed.</p>}
       </section>
     </div>
+  );
+}
+
+type Posted = Alerts["alerts"][number];
+
+/** What became of the newest alerts, and a test of every output. */
+function AlertList({ me }: { me: Me }) {
+  const [alerts, setAlerts] = useState<Posted[] | null>(null);
+  const [tested, setTested] = useState<Outputs["outputs"] | null>(null);
+  const { done, error, attempt } = useDone();
+  useEffect(() => {
+    const load = () => server.alerts().then((now) => setAlerts(now.alerts.slice(0, 20)), () => undefined);
+    void load();
+    const timer = setInterval(() => void load(), NEWS);
+    return () => clearInterval(timer);
+  }, []);
+  const test = () =>
+    attempt(async () => {
+      setTested(null);
+      const { outputs } = await server.testAlerts();
+      setTested(outputs);
+      return outputs.length === 0 ? "Alerts go nowhere: docs/serve.md says how to configure outputs." : "";
+    });
+  // An output's name ends with what tells it from others of the same name.
+  const output = (id: string) => id.replace(/ [0-9a-f]{12}$/, "");
+  return (
+    <section class="card" aria-labelledby="alerts-title">
+      <div class="card-head">
+        <h2 id="alerts-title">Alerts</h2>
+        {isAdmin(me) && (
+          <button type="button" onClick={() => void test()}>
+            Send a test to every output
+          </button>
+        )}
+      </div>
+      <Outcome done={done} error={error} />
+      {tested && (
+        <ul aria-label="Outcome of the test">
+          {tested.map((one) => (
+            <li key={one.output} class={one.error === null ? "" : "error"}>
+              {cut(one.output, 120)}: {one.error === null ? "accepted" : cut(one.error, 400)}
+            </li>
+          ))}
+        </ul>
+      )}
+      {alerts && alerts.length > 0 ? (
+        <div class="rows-scroll" tabIndex={0} role="region" aria-label="Alerts">
+          <table class="grid-table">
+            <thead>
+              <tr>
+                <th scope="col">Time (UTC)</th>
+                <th scope="col">Alert</th>
+                <th scope="col">Received by</th>
+                <th scope="col">Not received by</th>
+              </tr>
+            </thead>
+            <tbody>
+              {alerts.map((one) => {
+                const failed = Object.entries(one.failed);
+                const received = one.done.filter((id) => !(id in one.failed));
+                return (
+                  <tr key={one.alert.id}>
+                    <td class="mono nowrap">{when(one.alert.time)}</td>
+                    <td class="cell-text">{cut(one.alert.title, 200)}</td>
+                    <td class="cell-text">{received.map(output).join(", ")}</td>
+                    <td class="cell-text">
+                      {failed.map(([id, { tries, why, given_up }]) => (
+                        <div key={id} class={given_up ? "error" : ""}>
+                          {cut(output(id), 120)}: {cut(why, 300)} ({given_up ? "given up" : `tried ${count(tries, "time")}, goes on`})
+                        </div>
+                      ))}
+                    </td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      ) : (
+        <p class="empty">There have been no alerts.</p>
+      )}
+    </section>
   );
 }
 

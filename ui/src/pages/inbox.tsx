@@ -524,6 +524,11 @@ function Detail({ of: { item, finding, history } }: { of: InboxDetail }) {
             <a href={`#/content?${new URLSearchParams({ id: item.detection })}`}>The detection</a>
           </li>
         )}
+        {item.kind === "finding" && (
+          <li>
+            <a href={`#/environment?${new URLSearchParams({ part: "exceptions", detection: item.detection, host: host ?? "" })}`}>An exception for it, if it is expected</a>
+          </li>
+        )}
       </ul>
       <section>
         <Facts

@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Me, NewUser, Token, Users } from "../data/api";
 import { when } from "../data/format";
-import { isAdmin, messageOf, server } from "../data/server";
-import { CopyButton } from "../widgets/basics";
+import { isAdmin, server } from "../data/server";
+import { CopyButton, Outcome, Removal, useDone } from "../widgets/basics";
 
 type Role = NewUser["role"];
 const ROLES: Record<Role, string> = { viewer: "sees what was found", analyst: "searches, decides, runs detections", admin: "does everything" };
@@ -18,37 +18,6 @@ export function People({ me }: { me: Me }) {
   );
 }
 
-/** What was done, or why not. */
-function useDone(): { done: string | null; error: string | null; attempt: (work: () => Promise<string>) => Promise<boolean> } {
-  const [done, setDone] = useState<string | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const attempt = async (work: () => Promise<string>) => {
-    setDone(null);
-    setError(null);
-    try {
-      setDone(await work());
-      return true;
-    } catch (failed) {
-      setError(messageOf(failed));
-      return false;
-    }
-  };
-  return { done, error, attempt };
-}
-
-function Outcome({ done, error }: { done: string | null; error: string | null }) {
-  return (
-    <>
-      <p role="status">{done}</p>
-      {error && (
-        <p class="error" role="alert">
-          {error}
-        </p>
-      )}
-    </>
-  );
-}
-
 function RoleChoice({ id, value, choose, label }: { id: string; value: Role; choose: (role: Role) => void; label: string }) {
   return (
     <select id={id} aria-label={label} value={value} onChange={(event) => choose(event.currentTarget.value as Role)}>
@@ -58,28 +27,6 @@ function RoleChoice({ id, value, choose, label }: { id: string; value: Role; cho
         </option>
       ))}
     </select>
-  );
-}
-
-/** A button that asks once more before something is gone. */
-function Removal({ what, words, remove }: { what: string; words: string; remove: () => void }) {
-  const [asked, setAsked] = useState(false);
-  if (!asked) {
-    return (
-      <button type="button" class="small" aria-label={`${words} ${what}`} onClick={() => setAsked(true)}>
-        {words}
-      </button>
-    );
-  }
-  return (
-    <span class="acts">
-      <button type="button" class="small danger" onClick={remove} ref={(node) => node?.focus()}>
-        {words} {what}
-      </button>
-      <button type="button" class="small" onClick={() => setAsked(false)}>
-        Keep
-      </button>
-    </span>
   );
 }
 

@@ -3,6 +3,7 @@ import { createContext } from "preact";
 import { useContext, useState } from "preact/hooks";
 import { cut, when, whenExactly } from "../data/format";
 import type { Model } from "../data/model";
+import { messageOf } from "../data/server";
 import type { Time } from "../data/types";
 import { to, type Loaded } from "../state";
 
@@ -129,5 +130,58 @@ export function LongText({ text, most = 600 }: { text: string; most?: number }) 
         {all ? "show less" : `show all ${text.length} characters`}
       </button>
     </>
+  );
+}
+
+/** What was done, or why not. */
+export function useDone(): { done: string | null; error: string | null; attempt: (work: () => Promise<string>) => Promise<boolean> } {
+  const [done, setDone] = useState<string | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const attempt = async (work: () => Promise<string>) => {
+    setDone(null);
+    setError(null);
+    try {
+      setDone(await work());
+      return true;
+    } catch (failed) {
+      setError(messageOf(failed));
+      return false;
+    }
+  };
+  return { done, error, attempt };
+}
+
+export function Outcome({ done, error }: { done: string | null; error: string | null }) {
+  return (
+    <>
+      <p role="status">{done}</p>
+      {error && (
+        <p class="error" role="alert">
+          {error}
+        </p>
+      )}
+    </>
+  );
+}
+
+/** A button that asks once more before something is gone. */
+export function Removal({ what, words, remove }: { what: string; words: string; remove: () => void }) {
+  const [asked, setAsked] = useState(false);
+  if (!asked) {
+    return (
+      <button type="button" class="small" aria-label={`${words} ${what}`} onClick={() => setAsked(true)}>
+        {words}
+      </button>
+    );
+  }
+  return (
+    <span class="acts">
+      <button type="button" class="small danger" onClick={remove} ref={(node) => node?.focus()}>
+        {words} {what}
+      </button>
+      <button type="button" class="small" onClick={() => setAsked(false)}>
+        Keep
+      </button>
+    </span>
   );
 }

@@ -58,7 +58,7 @@ export async function serve(): Promise<Served> {
   const directory = folder();
   mkdirSync(join(directory, "rules"));
   writeFileSync(join(directory, "rules", "service.yml"), DETECTION);
-  const child = spawn(program, ["serve", "--data", "data", "--listen", "127.0.0.1:0", "--no-builtin", "--content", "rules", "--every", "1s"], { cwd: directory, stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(program, ["serve", "--data", "data", "--listen", "127.0.0.1:0", "--no-builtin", "--content", "rules", "--every", "1s", "--alert-file", "alerts.jsonl", "--alert-webhook", "http://127.0.0.1:1/"], { cwd: directory, stdio: ["ignore", "pipe", "ignore"] });
   const { origin, key, token } = await told(child);
   const form = new URLSearchParams({ key, name: "ida", password: PASSWORD });
   await fetch(`${origin}/setup`, { method: "POST", body: form, redirect: "manual" });

@@ -237,6 +237,112 @@ describe.skipIf(!ready)("the pages of a server", () => {
     await seen.close();
   });
 
+  test("assets are edited, imported, wrong at their place, and exported", async () => {
+    const seen = await visit(browser, served, "ida");
+    const { page } = seen;
+    await go(page, "#/environment?part=assets");
+    await page.getByText("No assets are known").waitFor();
+    const cell = (name: string, row: number) => page.getByLabel(`${name}, row ${row}`, { exact: true });
+    await page.getByRole("button", { name: "Add a row" }).click();
+    // By keys: the new row has the focus.
+    await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("nt_host, row 1");
+    await page.keyboard.type("WS1");
+    await cell("ip", 1).fill("10.0.0.300");
+    await cell("category", 1).fill(HOSTILE[0] ?? "");
+    await page.getByRole("button", { name: "Save 1 row" }).click();
+    await page.getByRole("alert").filter({ hasText: "neither an address" }).waitFor();
+    expect(await cell("ip", 1).getAttribute("aria-invalid")).toBe("true");
+    expect(await page.locator(`[id="${await cell("ip", 1).getAttribute("aria-describedby")}"]`).innerText()).toContain("10.0.0.300");
+    expect(await violations(page)).toEqual([]);
+    await cell("ip", 1).fill("10.0.0.3");
+    await page.getByRole("button", { name: "Save 1 row" }).click();
+    await page.getByText("Saved. Detections and the next hunt use it.").waitFor();
+
+    // Others see it, and who saw an older version loses nothing.
+    const viewer = await visit(browser, served, "vic");
+    await go(viewer.page, "#/environment?part=assets");
+    await viewer.page.getByRole("region", { name: "Assets" }).getByText("10.0.0.3").waitFor();
+    expect(await viewer.page.getByRole("region", { name: "Assets" }).getByRole("textbox").count()).toBe(0);
+    await quiet(viewer);
+    await viewer.close();
+    await api(served.origin, "PUT", "environment/assets", { columns: ["nt_host", "owner"], rows: [["WS1", "ann"], ["WS2", ""]] });
+    await cell("owner", 1).fill("eve");
+    await page.getByRole("button", { name: "Save 1 row" }).click();
+    await page.getByRole("alert").filter({ hasText: "ida has changed it meanwhile" }).waitFor();
+    expect(await cell("owner", 1).inputValue()).toBe("eve");
+    await page.getByRole("button", { name: "Discard changes" }).click();
+    await expect.poll(() => cell("owner", 1).inputValue()).toBe("ann");
+
+    // A file is looked at before it is kept.
+    const rows = Array.from({ length: 300 }, (_, at) => `SRV${at},10.1.${at >> 8}.${at & 255}`);
+    await page.getByLabel("A CSV file of assets").setInputFiles({ name: "cmdb.csv", mimeType: "text/csv", buffer: Buffer.from(`nt_host,ip\n${rows.join("\n")}\nlast,nowhere\n`) });
+    await page.getByText("301 rows read from cmdb.csv").waitFor();
+    await page.getByText("200 of 301 rows").waitFor();
+    // The wrong one comes first.
+    expect(await page.locator(".sheet tbody tr").first().locator("input").first().inputValue()).toBe("last");
+    await cell("ip", 301).fill("10.9.9.9");
+    await page.getByLabel("Text in assets").fill("srv29");
+    await expect.poll(() => page.locator(".sheet tbody tr").count()).toBe(11);
+    await cell("ip", 30).focus();
+    await page.keyboard.press("ArrowDown");
+    await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("ip, row 291");
+    await page.getByRole("button", { name: "Save 301 rows" }).click();
+    await page.getByText("Saved. Detections and the next hunt use it.").waitFor();
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Export as CSV" }).click()]);
+    expect(download.suggestedFilename()).toBe("assets.csv");
+    await quiet(seen);
+    await seen.close();
+  });
+
+  test("an exception is made from a finding, hides it, is changed and removed", async () => {
+    const seen = await visit(browser, served, "ann");
+    const { page } = seen;
+    const item = (await api<{ items: { id: string; kind: string }[] }>(served.origin, "GET", "inbox")).items.find((one) => one.kind === "finding");
+    await go(page, `#/inbox?status=&id=${item?.id ?? ""}`);
+    await page.getByRole("link", { name: "An exception for it" }).click();
+    const form = page.getByRole("form", { name: "New exception" });
+    expect(await form.getByLabel(/^Detection/).inputValue()).toBe("service-installed");
+    expect(await form.getByLabel(/^Only where/).inputValue()).toMatch(/^host=srv\d$/);
+    await form.getByLabel(/^Until/).fill("2001-01-01");
+    await form.getByLabel(/^Why/).fill(HOSTILE[0] ?? "");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").filter({ hasText: "this time is over" }).waitFor();
+    expect(await form.getByLabel(/^Until/).getAttribute("aria-invalid")).toBe("true");
+    expect(await violations(page)).toEqual([]);
+    const next = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10);
+    await form.getByLabel(/^Until/).fill(next);
+    await form.getByRole("button", { name: "Make exception" }).click();
+    await page.getByText("The exception is made.").waitFor();
+    const row = page.getByRole("region", { name: "Exceptions" }).locator("tbody tr");
+    expect(await row.innerText()).toContain(HOSTILE[0]);
+    expect(await row.innerText()).toMatch(/ann\s/);
+    // The next hunt hides it, and counts it.
+    const hidden = async () => (await api<{ exceptions: { hidden: number | null }[] }>(served.origin, "GET", "exceptions")).exceptions[0]?.hidden;
+    await expect.poll(hidden, { timeout: 20_000 }).toBe(1);
+    await page.getByRole("button", { name: /^Change the exception/ }).click();
+    await page.getByRole("form", { name: "Change the exception" }).getByLabel(/^Why/).fill("we deploy it");
+    await page.getByRole("button", { name: "Change exception" }).click();
+    await page.getByText("The exception is changed.").waitFor();
+    await expect.poll(() => row.innerText()).toContain("we deploy it");
+    await page.getByRole("button", { name: /^Remove the exception/ }).click();
+    await page.getByRole("button", { name: /^Remove the exception/ }).click();
+    await page.getByText("There are no exceptions.").waitFor();
+    await quiet(seen);
+    await seen.close();
+  });
+
+  test("outputs of alerts are tested, and say what went wrong", async () => {
+    const seen = await visit(browser, served, "ida");
+    const { page } = seen;
+    await go(page, "#/data");
+    await page.getByRole("button", { name: "Send a test to every output" }).click();
+    const outcome = page.getByRole("list", { name: "Outcome of the test" });
+    await outcome.waitFor();
+    expect(await outcome.innerText()).toMatch(/file alerts\.jsonl: accepted\n+webhook 127\.0\.0\.1: .*refused/);
+    await quiet(seen);
+    await seen.close();
+  });
+
   test("data says who sends and how old it is", async () => {
     const seen = await visit(browser, served, "vic");
     await go(seen.page, "#/data");
@@ -266,6 +372,9 @@ describe.skipIf(!ready)("the pages of a server", () => {
         [`${search("EventCode=4624 | timechart count by host")}&view=chart`, ".chart"],
         [search("EventCode=4624 | nosuch x"), ".problems"],
         ["#/content?id=service-installed", ".drawer .facts"],
+        ["#/environment?part=assets", ".sheet"],
+        ["#/environment?part=identities", ".sheet"],
+        ["#/environment?part=exceptions", ".exception"],
         ["#/data", ".figures"],
         ["#/people", ".grid-table"],
         ["#/audit", "[data-row]"],

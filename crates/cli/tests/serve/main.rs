@@ -11,6 +11,7 @@
 
 mod config;
 mod doctor;
+mod environment;
 mod inbox;
 mod killed;
 mod mail;

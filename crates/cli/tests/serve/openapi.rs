@@ -128,8 +128,17 @@ fn the_document_describes_what_the_server_answers() {
     let found = findings()["findings"][0]["id"].as_str().unwrap().to_owned();
     let decision =
         json!({"items": [{"id": found, "version": 0}], "status": "in-progress", "note": "x"});
+    let expected = json!({"detection": "one", "reason": "x", "until": jiff::Timestamp::now().strftime("%F").to_string()});
+    let made = served.api("POST", "/api/v1/exceptions", &expected.to_string());
+    let exception = made.json()["id"].as_str().unwrap().to_owned();
     let bodies: BTreeMap<&str, String> = BTreeMap::from([
         ("Decision", decision.to_string()),
+        ("Csv", "ip\n10.0.0.1\n".to_owned()),
+        ("DecidedException", expected.to_string()),
+        (
+            "EditedTable",
+            r#"{"columns": ["nt_host", "identity"], "rows": [["a", "b"]]}"#.to_owned(),
+        ),
         ("Draft", question.to_owned()),
         ("NewToken", r#"{"name": "other"}"#.to_owned()),
         (
@@ -155,13 +164,17 @@ fn the_document_describes_what_the_server_answers() {
                         match path {
                             path if path.contains("jobs") => &job,
                             path if path.contains("inbox") => &found,
+                            path if path.contains("exceptions") => &exception,
                             _ => "one",
                         },
                     )
-                    .replace("{name}", "other");
+                    .replace("{name}", "other")
+                    .replace("{kind}", "assets");
                 let method = method.to_uppercase();
-                let reference =
-                    operation["requestBody"].pointer("/content/application~1json/schema/$ref");
+                let content = operation["requestBody"]["content"].as_object();
+                let reference = content
+                    .and_then(|all| all.values().next())
+                    .and_then(|one| one.pointer("/schema/$ref"));
                 let body = reference.map(|one| one.as_str().unwrap().rsplit('/').next().unwrap());
                 let body = body.map_or("", |name| bodies[name].as_str());
                 let ask = |name: &str| {

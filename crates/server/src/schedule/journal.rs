@@ -85,6 +85,9 @@ pub struct Ran {
     /// Findings that were throttled.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub throttled: u64,
+    /// Findings that exceptions hid.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hidden: u64,
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -119,6 +122,9 @@ pub struct Progress {
     pub last_finding: Option<i64>,
     /// Number of findings that were throttled.
     pub throttled: u64,
+    /// Number of findings that exceptions hid.
+    #[serde(default)]
+    pub hidden: u64,
     /// Number of ticks that were given up on.
     pub missed: u64,
     /// Why the last run failed, if it did.
@@ -179,6 +185,7 @@ impl State {
             one.seconds = run.seconds;
             one.runs += 1;
             one.throttled += ran.throttled;
+            one.hidden += ran.hidden;
             one.missed += ran.missed;
             one.error.clone_from(&ran.error);
             let found = run.findings.iter().filter(|found| found.detection == id);

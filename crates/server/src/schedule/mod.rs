@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::alert::{Alert, Alerts};
+use crate::environment::Environment;
 use crate::keep::Kept;
 use crate::listed::{ListError, Listed};
 use crate::saved::SavedSearches;
@@ -168,6 +169,15 @@ struct Ready {
     detections: Arc<Detections>,
 }
 
+/// What people decided that changes what runs find.
+#[derive(Clone)]
+pub struct Decisions {
+    /// About detections.
+    pub settings: Arc<Settings>,
+    /// Exceptions, and what is known of machines and accounts.
+    pub environment: Arc<Environment>,
+}
+
 /// Content, and the files and folders that it is loaded from.
 pub struct Library {
     /// Loads it.
@@ -241,13 +251,14 @@ struct Shared {
     kept: Arc<Kept>,
     alerts: Arc<Alerts>,
     settings: Arc<Settings>,
+    environment: Arc<Environment>,
     saved: Arc<SavedSearches>,
     journal: Mutex<Journal>,
     plan: Mutex<Arc<Plan>>,
     /// Rises with each plan.
     planned: AtomicU64,
     /// The state of the content's files when they were read for the plan.
-    stamp: Mutex<Option<u64>>,
+    stamp: Mutex<Option<(u64, u64)>>,
     /// Detections that ran over windows, for the windows to come; the last used comes last.
     ready: Mutex<Vec<Ready>>,
     stop: AtomicBool,
@@ -285,7 +296,7 @@ impl Schedules {
         data: &Path,
         kept: Arc<Kept>,
         alerts: Arc<Alerts>,
-        settings: Arc<Settings>,
+        decisions: Decisions,
         saved: Arc<SavedSearches>,
     ) -> Result<Self, ListError> {
         let failed = |source| ListError {
@@ -298,7 +309,8 @@ impl Schedules {
             threads,
             kept,
             alerts,
-            settings,
+            settings: decisions.settings,
+            environment: decisions.environment,
             saved,
             journal: Mutex::new(journal),
             plan: Mutex::default(),
@@ -546,6 +558,7 @@ fn described(one: &Planned, progress: &Progress) -> Value {
         "findings": progress.findings,
         "last_finding": progress.last_finding.and_then(time),
         "throttled": progress.throttled,
+        "hidden": progress.hidden,
         "missed": progress.missed,
         "error": progress.error,
         "recent": progress.recent.iter().rev().map(|one| json!({
@@ -628,9 +641,14 @@ impl Shared {
         Ok(content)
     }
 
-    /// Makes a new plan if files of the content have changed.
+    /// What a plan depends on: the content's files, and the environment.
+    fn state(&self) -> (u64, u64) {
+        (stamp(&self.content.paths), self.environment.state())
+    }
+
+    /// Makes a new plan if files of the content have changed, or an exception has ended.
     fn look(&self) {
-        let stamp = stamp(&self.content.paths);
+        let stamp = self.state();
         if *lock(&self.stamp) != Some(stamp) {
             self.load();
         }
@@ -639,7 +657,7 @@ impl Shared {
     /// Makes a new plan from content and settings. If content cannot be loaded, the previous plan stays.
     fn load(&self) {
         // Before it is read: what changes meanwhile is seen the next time.
-        let stamp = stamp(&self.content.paths);
+        let stamp = self.state();
         let content = match self.whole() {
             Ok(content) => content,
             Err(error) => return self.failed(Some(error)),
@@ -855,6 +873,7 @@ impl Shared {
         let options = RunOptions {
             threads: self.threads,
             detections: names.clone(),
+            exceptions: self.environment.silencing(),
             ..RunOptions::default()
         };
         let detections = match Detections::new(self.enabled()?, options) {
@@ -915,6 +934,7 @@ impl Shared {
         let options = RunOptions {
             threads: 1,
             detections: names,
+            exceptions: self.environment.silencing(),
             ..RunOptions::default()
         };
         let detections = Detections::new(self.enabled()?, options);
@@ -980,8 +1000,14 @@ impl Shared {
                 continue;
             }
             if let Some(suppressed) = &finding.suppressed {
-                if suppressed.by == SuppressedBy::Throttling {
-                    run.detections.entry(id.clone()).or_default().throttled += 1;
+                match suppressed.by {
+                    SuppressedBy::Throttling => {
+                        run.detections.entry(id.clone()).or_default().throttled += 1;
+                    }
+                    SuppressedBy::Author(_) => {
+                        run.detections.entry(id.clone()).or_default().hidden += 1;
+                    }
+                    _ => {}
                 }
                 continue;
             }
