@@ -217,142 +217,206 @@ fn statements(
     coverage: &[Coverage],
     hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
 ) -> Vec<Gap> {
-    // The logs of each machine, under one name per machine.
-    let lower = |event_type: &EventType| EventType {
+    let logs = Logs::new(coverage, hosts_by_type);
+    let mut found = Found::default();
+    for (name, needed) in detections {
+        found.add(name, needed, &logs, logging);
+    }
+    found.gaps(logging, logs.channels.len())
+}
+
+/// Channels have their names in any case.
+fn lower(event_type: &EventType) -> EventType {
+    EventType {
         channel: event_type.channel.to_lowercase(),
         event_id: event_type.event_id,
-    };
-    let mut writers: BTreeMap<EventType, BTreeSet<String>> = BTreeMap::new();
-    for (event_type, hosts) in hosts_by_type {
-        writers
-            .entry(lower(event_type))
-            .or_default()
-            .extend(hosts.iter().map(|host| host_key(host)));
     }
-    let mut channels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut shown: BTreeMap<String, &str> = BTreeMap::new();
-    for covered in coverage {
-        let windows = matches!(
-            Origin::of(&covered.channel),
-            Origin::Windows | Origin::Unknown
-        ) && !covered.host.is_empty();
-        if !windows || covered.records == 0 {
-            continue;
+}
+
+/// The logs of each machine, under one name per machine.
+struct Logs<'a> {
+    /// Who writes events of a type.
+    writers: BTreeMap<EventType, BTreeSet<String>>,
+    /// The channels that a machine writes.
+    channels: BTreeMap<String, BTreeSet<String>>,
+    /// How the logs write its name.
+    shown: BTreeMap<String, &'a str>,
+}
+
+impl<'a> Logs<'a> {
+    fn new(
+        coverage: &'a [Coverage],
+        hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
+    ) -> Self {
+        let mut writers: BTreeMap<EventType, BTreeSet<String>> = BTreeMap::new();
+        for (event_type, hosts) in hosts_by_type {
+            writers
+                .entry(lower(event_type))
+                .or_default()
+                .extend(hosts.iter().map(|host| host_key(host)));
         }
-        let key = host_key(&covered.host);
-        channels
-            .entry(key.clone())
-            .or_default()
-            .insert(covered.channel.to_lowercase());
-        shown.entry(key).or_insert(&covered.host);
+        let mut channels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut shown: BTreeMap<String, &str> = BTreeMap::new();
+        for covered in coverage {
+            let windows = matches!(
+                Origin::of(&covered.channel),
+                Origin::Windows | Origin::Unknown
+            ) && !covered.host.is_empty();
+            if !windows || covered.records == 0 {
+                continue;
+            }
+            let key = host_key(&covered.host);
+            channels
+                .entry(key.clone())
+                .or_default()
+                .insert(covered.channel.to_lowercase());
+            shown.entry(key).or_insert(&covered.host);
+        }
+        Self {
+            writers,
+            channels,
+            shown,
+        }
     }
-    let mut everywhere: BTreeMap<String, Blind> = BTreeMap::new();
-    let mut by_host: BTreeMap<(String, String), Blind> = BTreeMap::new();
-    let mut special: (BTreeSet<EventType>, BTreeSet<String>) = Default::default();
-    for (name, needed) in detections {
-        let writers_of = |one: &EventType| writers.get(&lower(one));
-        let present = |one: &EventType| writers_of(one).is_some_and(|hosts| !hosts.is_empty());
+
+    fn has(&self, event_type: &EventType) -> bool {
+        self.writers
+            .get(&lower(event_type))
+            .is_some_and(|hosts| !hosts.is_empty())
+    }
+
+    /// Machines that write events of none of these types, with their channels.
+    fn without<'s>(
+        &'s self,
+        types: &BTreeSet<EventType>,
+    ) -> impl Iterator<Item = (&'s String, &'s BTreeSet<String>)> {
+        let writers: Vec<&BTreeSet<String>> = types
+            .iter()
+            .filter_map(|one| self.writers.get(&lower(one)))
+            .collect();
+        self.channels
+            .iter()
+            .filter(move |(host, _)| !writers.iter().any(|hosts| hosts.contains(*host)))
+    }
+}
+
+/// What cannot be seen, and where.
+#[derive(Default)]
+struct Found {
+    everywhere: BTreeMap<String, Blind>,
+    /// By what is missing, and the host.
+    by_host: BTreeMap<(String, String), Blind>,
+    /// Types whose absence means little, and the detections that need them: one statement covers all of them.
+    special: (BTreeSet<EventType>, BTreeSet<String>),
+}
+
+impl Found {
+    fn add(
+        &mut self,
+        name: &str,
+        needed: &BTreeSet<EventType>,
+        logs: &Logs<'_>,
+        logging: &Logging,
+    ) {
         let writer = |one: &EventType| {
             logging
                 .of(one)
                 .map_or(Writers::Some, |known| known.written_by)
         };
-        if !needed.iter().any(present) {
+        if !needed.iter().any(|one| logs.has(one)) {
             let telling: BTreeSet<EventType> = needed
                 .iter()
                 .filter(|one| writer(one) != Writers::Some)
                 .cloned()
                 .collect();
             if telling.is_empty() {
-                // Their absence means little: a single statement covers all of them.
-                special.0.extend(needed.iter().cloned());
-                special.1.insert((*name).to_owned());
-                continue;
+                self.special.0.extend(needed.iter().cloned());
+                self.special.1.insert(name.to_owned());
+                return;
             }
-            let entry = everywhere.entry(describe(logging, &telling)).or_default();
+            let missing = describe(logging, &telling);
+            let entry = self.everywhere.entry(missing).or_default();
             entry.advise(logging, &telling);
-            entry.detections.insert((*name).to_owned());
-            continue;
+            entry.detections.insert(name.to_owned());
+            return;
         }
         let in_network = needed
             .iter()
-            .any(|one| writer(one) == Writers::Sensors && present(one));
+            .any(|one| writer(one) == Writers::Sensors && logs.has(one));
         let local: BTreeSet<EventType> = needed
             .iter()
             .filter(|one| writer(one) == Writers::Hosts)
             .cloned()
             .collect();
         if local.is_empty() || in_network {
-            continue;
+            return;
         }
-        for (host, own) in &channels {
-            if needed
-                .iter()
-                .any(|one| writers_of(one).is_some_and(|hosts| hosts.contains(host)))
-            {
-                continue;
-            }
-            // A missing log explains more than an event missing from it.
-            let (silent, absent): (BTreeSet<EventType>, BTreeSet<EventType>) = local
-                .iter()
-                .cloned()
-                .partition(|one| own.contains(&one.channel.to_lowercase()));
-            let absent: BTreeSet<&str> = absent
-                .iter()
-                .map(|one| short_channel(&one.channel))
-                .collect();
-            let mut missing: Vec<String> = absent
-                .iter()
-                .map(|channel| format!("{channel} log"))
-                .collect();
-            if !silent.is_empty() {
-                missing.push(describe(logging, &silent));
-            }
-            let entry = by_host
-                .entry((missing.join(" and no "), host.clone()))
-                .or_default();
+        for (host, own) in logs.without(needed) {
+            let missing = lacking(&local, own, logging);
+            let entry = self.by_host.entry((missing, host.clone())).or_default();
+            let shown = logs.shown.get(host).copied().unwrap_or(host);
             entry.advise(logging, &local);
-            entry.hosts.insert(
-                shown
-                    .get(host)
-                    .map_or_else(|| host.clone(), |name| (*name).to_owned()),
-            );
-            entry.detections.insert((*name).to_owned());
+            entry.hosts.insert(shown.to_owned());
+            entry.detections.insert(name.to_owned());
         }
     }
-    let (types, detections) = special;
-    if !detections.is_empty() {
-        let entry = everywhere.entry(describe(logging, &types)).or_default();
-        entry.advise(logging, &types);
-        entry.detections.extend(detections);
+
+    fn gaps(self, logging: &Logging, of_hosts: usize) -> Vec<Gap> {
+        let mut everywhere = self.everywhere;
+        let (types, detections) = self.special;
+        if !detections.is_empty() {
+            let entry = everywhere.entry(describe(logging, &types)).or_default();
+            entry.advise(logging, &types);
+            entry.detections.extend(detections);
+        }
+        // Hosts that lack the same and hide the same share a statement, so many hosts need only one line.
+        let mut merged: BTreeMap<(String, BTreeSet<String>), Blind> = BTreeMap::new();
+        for ((missing, _), blind) in self.by_host {
+            let entry = merged.entry((missing, blind.detections)).or_default();
+            entry.advice = blind.advice;
+            entry.hosts.extend(blind.hosts);
+        }
+        let by_host = merged.into_iter().map(|((missing, detections), blind)| {
+            (
+                missing,
+                Blind {
+                    detections,
+                    ..blind
+                },
+            )
+        });
+        everywhere
+            .into_iter()
+            .chain(by_host)
+            .map(|(missing, blind)| Gap {
+                hosts: blind.hosts.into_iter().collect(),
+                of_hosts,
+                missing,
+                detections: blind.detections.into_iter().collect(),
+                advice: blind.advice,
+            })
+            .collect()
     }
-    // Hosts that lack the same and hide the same share a statement, so many hosts need only one line.
-    let mut merged: BTreeMap<(String, BTreeSet<String>), Blind> = BTreeMap::new();
-    for ((missing, _), blind) in by_host {
-        let entry = merged.entry((missing, blind.detections)).or_default();
-        entry.advice = blind.advice;
-        entry.hosts.extend(blind.hosts);
+}
+
+/// What of these types a machine with certain channels lacks. A missing log explains more than an event missing from it.
+fn lacking(types: &BTreeSet<EventType>, channels: &BTreeSet<String>, logging: &Logging) -> String {
+    let (silent, absent): (BTreeSet<EventType>, BTreeSet<EventType>) = types
+        .iter()
+        .cloned()
+        .partition(|one| channels.contains(&one.channel.to_lowercase()));
+    let absent: BTreeSet<&str> = absent
+        .iter()
+        .map(|one| short_channel(&one.channel))
+        .collect();
+    let mut missing: Vec<String> = absent
+        .iter()
+        .map(|channel| format!("{channel} log"))
+        .collect();
+    if !silent.is_empty() {
+        missing.push(describe(logging, &silent));
     }
-    let by_host = merged.into_iter().map(|((missing, detections), blind)| {
-        (
-            missing,
-            Blind {
-                detections,
-                ..blind
-            },
-        )
-    });
-    everywhere
-        .into_iter()
-        .chain(by_host)
-        .map(|(missing, blind)| Gap {
-            hosts: blind.hosts.into_iter().collect(),
-            of_hosts: channels.len(),
-            missing,
-            detections: blind.detections.into_iter().collect(),
-            advice: blind.advice,
-        })
-        .collect()
+    missing.join(" and no ")
 }
 
 #[cfg(test)]

@@ -268,117 +268,23 @@ impl Score {
             seconds: case.stats.seconds,
             ..Score::default()
         };
-        // For each hop of the case, the intrusions it belongs to: exactly, or as another act of the same scene.
-        let mut exact = Belongs::new();
-        let mut scene = Belongs::new();
+        let mut belongs = Matches::default();
         let mut hits: Vec<Vec<BTreeSet<&str>>> = Vec::new();
         for (at, intrusion) in truth.intrusions.iter().enumerate() {
-            let mut of_hops = Vec::new();
-            for planted in &intrusion.hops {
-                score.hops.planted += 1;
-                let method = score.by_method.entry(planted.method.clone()).or_default();
-                let mut credentials = match planted.credentials.as_str() {
-                    "" => None,
-                    how => Some(score.by_credentials.entry(how.to_owned()).or_default()),
-                };
-                if planted.records.is_empty() {
-                    score.hops.without_record += 1;
-                    of_hops.push(BTreeSet::new());
-                    continue;
-                }
-                method.planted += 1;
-                if let Some(credentials) = &mut credentials {
-                    credentials.planted += 1;
-                }
-                let mut own = BTreeSet::new();
-                let mut actor = false;
-                let mut best: Option<(Vec<Wrong>, &Seen<'_>)> = None;
-                let stated = hosts.stated(planted);
-                let time = stated.times.first().copied();
-                for one in &seen {
-                    let wrong = wrong(&stated, one);
-                    if wrong.is_empty() {
-                        own.insert(one.hop.id.as_str());
-                        actor |= acted(planted, one);
-                        exact.entry(&one.hop.id).or_default().insert(at);
-                    } else if one.has_ends(&stated)
-                        && time.is_some_and(|time| one.within(time, SCENE))
-                    {
-                        scene.entry(&one.hop.id).or_default().insert(at);
-                    }
-                    // A different time does not make it another hop.
-                    if best.as_ref().is_none_or(|(least, _)| {
-                        let weight = |wrong: &[Wrong]| {
-                            wrong.len() + 2 * usize::from(wrong.contains(&Wrong::Time))
-                        };
-                        weight(&wrong) < weight(least)
-                    }) {
-                        best = Some((wrong, one));
-                    }
-                }
-                if own.is_empty() {
-                    let (wrong, nearest) = best.map_or_else(
-                        || (vec!["everything"], None),
-                        |(wrong, one)| {
-                            let wrong = wrong.into_iter().map(Wrong::name).collect();
-                            (wrong, Some(describe(one.hop)))
-                        },
-                    );
-                    score.missed.push(Missed {
-                        intrusion: intrusion.id.clone(),
-                        hop: planted.clone(),
-                        wrong,
-                        nearest,
-                    });
-                } else {
-                    score.hops.found += 1;
-                    score.actor.planted += usize::from(!planted.actor.is_empty());
-                    score.actor.found += usize::from(actor);
-                    method.found += 1;
-                    if let Some(credentials) = credentials {
-                        credentials.found += 1;
-                    }
-                }
-                of_hops.push(own);
-            }
-            hits.push(of_hops);
-        }
-        let daily = Daily::new(truth, &hosts);
-        let mut kinds: BTreeMap<&str, String> = BTreeMap::new();
-        for one in seen.iter().filter(|one| asserted(one)) {
-            score.hops.asserted += 1;
-            if exact.contains_key(one.hop.id.as_str()) || scene.contains_key(one.hop.id.as_str()) {
-                continue;
-            }
-            let kind = daily.kind(one);
-            score.hops.false_ += 1;
-            score.hops.daily_work += usize::from(kind != NOTHING);
-            *score.false_hops_by_kind.entry(kind.clone()).or_default() += 1;
-            kinds.insert(&one.hop.id, kind.clone());
-            score.false_hops.push(FalseHop {
-                id: one.hop.id.clone(),
-                src: one.hop.src.clone(),
-                dst: one.hop.dst.clone(),
-                account: one.hop.used.clone(),
-                techniques: one.hop.techniques.clone(),
-                first: one.hop.first.clone(),
-                confidence: one.hop.confidence,
-                kind,
-                what: one
-                    .hop
-                    .witnesses
-                    .iter()
-                    .map(|witness| witness.what.clone())
-                    .collect(),
+            let of_hops = intrusion.hops.iter().map(|planted| {
+                let found = best(&hosts.stated(planted), planted, at, &seen, &mut belongs);
+                score.count(&intrusion.id, planted, found)
             });
+            hits.push(of_hops.collect());
         }
+        let kinds = score.count_false(&Daily::new(truth, &hosts), &seen, &belongs);
         paths(
             &mut score,
             truth,
             case,
             &seen,
             &hits,
-            (&exact, &scene),
+            (&belongs.exact, &belongs.scene),
             &kinds,
         );
         verdict(&mut score, truth, case);
@@ -401,6 +307,141 @@ impl Score {
             score.hops.asserted,
         );
         score
+    }
+}
+
+/// For each hop of the case, the intrusions it belongs to: exactly, or as another act of the same scene.
+#[derive(Default)]
+struct Matches<'c> {
+    exact: Belongs<'c>,
+    scene: Belongs<'c>,
+}
+
+/// What the case has for a planted hop.
+struct Hit<'c> {
+    /// Ids of the hops that are it.
+    own: BTreeSet<&'c str>,
+    /// Whether one of these names its actor.
+    actor: bool,
+    /// The nearest other hop, and what is wrong with it.
+    nearest: Option<(Vec<Wrong>, String)>,
+}
+
+/// What the case has for a hop of the intrusion at a place, which is `stated`.
+fn best<'c>(
+    stated: &Stated<'_>,
+    planted: &PlantedHop,
+    at: usize,
+    seen: &[Seen<'c>],
+    belongs: &mut Matches<'c>,
+) -> Hit<'c> {
+    // A different time does not make it another hop.
+    let weight = |wrong: &[Wrong]| wrong.len() + 2 * usize::from(wrong.contains(&Wrong::Time));
+    let time = stated.times.first().copied();
+    let (mut own, mut actor) = (BTreeSet::new(), false);
+    let mut nearest: Option<(Vec<Wrong>, &Seen<'_>)> = None;
+    for one in seen.iter().filter(|_| !planted.records.is_empty()) {
+        let wrong = wrong(stated, one);
+        if wrong.is_empty() {
+            own.insert(one.hop.id.as_str());
+            actor |= acted(planted, one);
+            belongs.exact.entry(&one.hop.id).or_default().insert(at);
+        } else if one.has_ends(stated) && time.is_some_and(|time| one.within(time, SCENE)) {
+            belongs.scene.entry(&one.hop.id).or_default().insert(at);
+        }
+        let nearer = nearest
+            .as_ref()
+            .is_none_or(|(least, _)| weight(&wrong) < weight(least));
+        if nearer {
+            nearest = Some((wrong, one));
+        }
+    }
+    let nearest = nearest.map(|(wrong, one)| (wrong, describe(one.hop)));
+    Hit {
+        own,
+        actor,
+        nearest,
+    }
+}
+
+impl Score {
+    /// Counts a planted hop. Returns the ids of the hops that are it.
+    fn count<'c>(
+        &mut self,
+        intrusion: &str,
+        planted: &PlantedHop,
+        found: Hit<'c>,
+    ) -> BTreeSet<&'c str> {
+        self.hops.planted += 1;
+        let method = self.by_method.entry(planted.method.clone()).or_default();
+        let mut credentials = match planted.credentials.as_str() {
+            "" => None,
+            how => Some(self.by_credentials.entry(how.to_owned()).or_default()),
+        };
+        if planted.records.is_empty() {
+            self.hops.without_record += 1;
+            return BTreeSet::new();
+        }
+        method.planted += 1;
+        if let Some(credentials) = &mut credentials {
+            credentials.planted += 1;
+        }
+        if found.own.is_empty() {
+            let (wrong, nearest) = found.nearest.map_or_else(
+                || (vec!["everything"], None),
+                |(wrong, nearest)| (wrong.into_iter().map(Wrong::name).collect(), Some(nearest)),
+            );
+            self.missed.push(Missed {
+                intrusion: intrusion.to_owned(),
+                hop: planted.clone(),
+                wrong,
+                nearest,
+            });
+        } else {
+            self.hops.found += 1;
+            self.actor.planted += usize::from(!planted.actor.is_empty());
+            self.actor.found += usize::from(found.actor);
+            method.found += 1;
+            if let Some(credentials) = credentials {
+                credentials.found += 1;
+            }
+        }
+        found.own
+    }
+
+    /// Counts the asserted hops that belong to no intrusion. Returns what each of them is, by id.
+    fn count_false<'c>(
+        &mut self,
+        daily: &Daily<'_>,
+        seen: &[Seen<'c>],
+        belongs: &Matches<'_>,
+    ) -> BTreeMap<&'c str, String> {
+        let mut kinds = BTreeMap::new();
+        for one in seen.iter().filter(|one| asserted(one)) {
+            self.hops.asserted += 1;
+            let id = one.hop.id.as_str();
+            if belongs.exact.contains_key(id) || belongs.scene.contains_key(id) {
+                continue;
+            }
+            let kind = daily.kind(one);
+            self.hops.false_ += 1;
+            self.hops.daily_work += usize::from(kind != NOTHING);
+            *self.false_hops_by_kind.entry(kind.clone()).or_default() += 1;
+            kinds.insert(id, kind.clone());
+            let witnesses = one.hop.witnesses.iter();
+            self.false_hops.push(FalseHop {
+                id: one.hop.id.clone(),
+                src: one.hop.src.clone(),
+                dst: one.hop.dst.clone(),
+                account: one.hop.used.clone(),
+                techniques: one.hop.techniques.clone(),
+                first: one.hop.first.clone(),
+                confidence: one.hop.confidence,
+                kind,
+                what: witnesses.map(|witness| witness.what.clone()).collect(),
+            });
+        }
+        kinds
     }
 }
 

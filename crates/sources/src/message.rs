@@ -173,106 +173,13 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
     if special(message, record, fill) {
         return;
     }
-    let mut found: Vec<(String, String)> = Vec::new();
     let id = record.event_id;
     let groups: Vec<&Group> = groups()
         .iter()
         .filter(|group| group.is_for(&record.channel, id))
         .collect();
     let lines = unfolded(message, &groups);
-    let message = lines.as_deref().unwrap_or(message);
-    let name_of = |section: &str, label: &str| {
-        groups
-            .iter()
-            .rev()
-            .find_map(|group| {
-                group
-                    .labels
-                    .get(&(section, label))
-                    .or_else(|| group.labels.get(&("*", label)))
-            })
-            .copied()
-    };
-    let mut section = "";
-    let mut past = 0;
-    let mut indented_section = false;
-    let mut open = false;
-    // Whether a list follows its heading: its lines are values, whatever they look like.
-    let mut list = false;
-    let mut end = 0;
-    // Searched only once, so that many unterminated documents cost no more than their length.
-    let mut last_document = None;
-    for (number, whole) in message.split_inclusive('\n').enumerate() {
-        let begin = end;
-        end += whole.len();
-        // The first line says what happened; the lines of a document were processed already.
-        if number == 0 || begin < past {
-            continue;
-        }
-        let text = whole.trim_end_matches(['\r', '\n']);
-        let kind = match line(text) {
-            Line::Label(..) if list && text.starts_with(['\t', ' ']) => {
-                Line::Other(text.trim(), true)
-            }
-            kind => kind,
-        };
-        match kind {
-            Line::Blank => open = false,
-            Line::Heading(name) => {
-                // `Path:` without a value is a label, or heads a list.
-                section = name;
-                indented_section = true;
-                list = name_of(name, "").is_some();
-                open = list;
-                if list {
-                    found.push((
-                        name_of(name, "").unwrap_or_default().to_owned(),
-                        String::new(),
-                    ));
-                }
-            }
-            Line::Label(label, value, indented) => {
-                if !indented {
-                    section = "";
-                    indented_section = false;
-                    list = false;
-                }
-                let known = name_of(if indented_section { section } else { "" }, label)
-                    .or_else(|| name_of("", label).filter(|_| !indented || section.is_empty()));
-                let name = known.map_or_else(|| label.replace(' ', "_"), ToOwned::to_owned);
-                let document = known
-                    .filter(|name| name.starts_with("TaskContent"))
-                    .and_then(|_| {
-                        let start = begin + whole.find(value)?;
-                        let last = *last_document.get_or_insert_with(|| message.rfind("</Task>"));
-                        if last? < start {
-                            return None;
-                        }
-                        Some(start..start + message[start..].find("</Task>")? + "</Task>".len())
-                    });
-                match document {
-                    Some(range) => {
-                        past = range.end;
-                        found.push((name, message[range].to_owned()));
-                    }
-                    None => found.push((name, value.to_owned())),
-                }
-                open = true;
-            }
-            Line::Other(text, indented) => {
-                if open && indented && !text.starts_with("- ") {
-                    if let Some((_, value)) = found.last_mut() {
-                        if !value.is_empty() {
-                            value.push_str("\n\t\t\t");
-                        }
-                        value.push_str(text);
-                    }
-                } else {
-                    open = false;
-                }
-            }
-        }
-    }
+    let found = labelled(lines.as_deref().unwrap_or(message), &groups);
     // A message may have any number of labels: those of a long one are not searched for among all fields.
     let mut taken: Option<HashSet<String>> = (fill && found.len() > 128)
         .then(|| record.own().map(|(name, _)| name.to_owned()).collect());
@@ -307,6 +214,108 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
         let value = meant.as_deref().unwrap_or(&value);
         put(record, &name, value);
     }
+}
+
+/// The event's own name for a label in a section.
+fn name_of(groups: &[&Group], section: &str, label: &str) -> Option<&'static str> {
+    groups
+        .iter()
+        .rev()
+        .find_map(|group| {
+            group
+                .labels
+                .get(&(section, label))
+                .or_else(|| group.labels.get(&("*", label)))
+        })
+        .copied()
+}
+
+/// The labels of a message with their values, as they are written.
+fn labelled(message: &str, groups: &[&Group]) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut section = "";
+    let mut past = 0;
+    let mut indented_section = false;
+    let mut open = false;
+    // Whether a list follows its heading: its lines are values, whatever they look like.
+    let mut list = false;
+    let mut end = 0;
+    // Searched only once, so that many unterminated documents cost no more than their length.
+    let mut last_document = None;
+    for (number, whole) in message.split_inclusive('\n').enumerate() {
+        let begin = end;
+        end += whole.len();
+        // The first line says what happened; the lines of a document were processed already.
+        if number == 0 || begin < past {
+            continue;
+        }
+        let text = whole.trim_end_matches(['\r', '\n']);
+        let kind = match line(text) {
+            Line::Label(..) if list && text.starts_with(['\t', ' ']) => {
+                Line::Other(text.trim(), true)
+            }
+            kind => kind,
+        };
+        match kind {
+            Line::Blank => open = false,
+            Line::Heading(name) => {
+                // `Path:` without a value is a label, or heads a list.
+                section = name;
+                indented_section = true;
+                list = name_of(groups, name, "").is_some();
+                open = list;
+                if list {
+                    found.push((
+                        name_of(groups, name, "").unwrap_or_default().to_owned(),
+                        String::new(),
+                    ));
+                }
+            }
+            Line::Label(label, value, indented) => {
+                if !indented {
+                    section = "";
+                    indented_section = false;
+                    list = false;
+                }
+                let known = name_of(groups, if indented_section { section } else { "" }, label)
+                    .or_else(|| {
+                        name_of(groups, "", label).filter(|_| !indented || section.is_empty())
+                    });
+                let name = known.map_or_else(|| label.replace(' ', "_"), ToOwned::to_owned);
+                let document = known
+                    .filter(|name| name.starts_with("TaskContent"))
+                    .and_then(|_| {
+                        let start = begin + whole.find(value)?;
+                        let last = *last_document.get_or_insert_with(|| message.rfind("</Task>"));
+                        if last? < start {
+                            return None;
+                        }
+                        Some(start..start + message[start..].find("</Task>")? + "</Task>".len())
+                    });
+                match document {
+                    Some(range) => {
+                        past = range.end;
+                        found.push((name, message[range].to_owned()));
+                    }
+                    None => found.push((name, value.to_owned())),
+                }
+                open = true;
+            }
+            Line::Other(text, indented) => {
+                if open && indented && !text.starts_with("- ") {
+                    if let Some((_, value)) = found.last_mut() {
+                        if !value.is_empty() {
+                            value.push_str("\n\t\t\t");
+                        }
+                        value.push_str(text);
+                    }
+                } else {
+                    open = false;
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Adds a value from a message to the event's data, which has LogonIds in lower case, unlike messages.

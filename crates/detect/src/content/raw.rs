@@ -594,20 +594,7 @@ impl Search {
         let kind = DetectionType::parse(&kind).ok_or_else(|| {
             format!("`type: {kind}` is not one of TTP, Anomaly, Hunting, Correlation, Baseline")
         })?;
-        let status = text(self.status);
-        let status = if status.is_empty() {
-            // Older content expresses it only through the folder.
-            let folder = |name: &str| path.split(['/', '\\']).any(|part| part == name);
-            match (folder("deprecated"), folder("experimental")) {
-                (true, _) => Status::Deprecated,
-                (_, true) => Status::Experimental,
-                _ => Status::Production,
-            }
-        } else {
-            Status::parse(&status).ok_or_else(|| {
-                format!("`status: {status}` is not one of production, experimental, deprecated, validation, removed")
-            })?
-        };
+        let status = status(&text(self.status), path)?;
         let product = match (self.tags.confidence, self.tags.impact) {
             (Some(confidence), Some(impact)) => confidence
                 .number()
@@ -616,9 +603,6 @@ impl Search {
             _ => None,
         };
         let given = self.tags.risk_score.and_then(Loose::number).or(product);
-        let mut risk_fields = Vec::new();
-        let mut threat_fields = Vec::new();
-        let mut message = text(self.tags.message);
         // A finding's own message precedes that of its contributors.
         let rba = self.rba.or_else(|| {
             joined(
@@ -626,61 +610,14 @@ impl Search {
                 self.threat_objects,
             )
         });
-        if let Some(rba) = rba {
-            let own = text(rba.message);
-            if !own.is_empty() {
-                message = own;
-            }
-            for one in rba.risk_objects.unwrap_or_default() {
-                let kind = match one.kind.trim().to_lowercase().as_str() {
-                    "user" => RiskObjectKind::User,
-                    "system" => RiskObjectKind::System,
-                    _ => RiskObjectKind::Other,
-                };
-                let score = one.score.and_then(Loose::number).or(given).unwrap_or(0);
-                risk_fields.push(RiskField {
-                    field: one.field,
-                    kind,
-                    score,
-                });
-            }
-            for one in rba.threat_objects.unwrap_or_default() {
-                threat_fields.push(ThreatField {
-                    field: one.field,
-                    kind: one.kind,
-                });
-            }
-        } else {
-            for one in self.tags.observable.unwrap_or_default() {
-                let kind = text(one.kind).to_lowercase();
-                let roles = texts(one.role);
-                let is = |role: &str| roles.iter().any(|own| own.eq_ignore_ascii_case(role));
-                if is("victim") {
-                    let kind = match kind.as_str() {
-                        "user" | "username" | "user name" | "email address" => RiskObjectKind::User,
-                        "device" | "endpoint" | "hostname" | "ip address" => RiskObjectKind::System,
-                        _ => RiskObjectKind::Other,
-                    };
-                    risk_fields.push(RiskField {
-                        field: one.name,
-                        kind,
-                        score: given.unwrap_or(0),
-                    });
-                } else if is("attacker") {
-                    let kind = match kind.as_str() {
-                        "process" | "process name" => "process".to_owned(),
-                        "ip address" => "ip_address".to_owned(),
-                        "url" | "url string" => "url".to_owned(),
-                        file if file.starts_with("file") => "file_name".to_owned(),
-                        _ => kind,
-                    };
-                    threat_fields.push(ThreatField {
-                        field: one.name,
-                        kind,
-                    });
-                }
-            }
-        }
+        let message = text(self.tags.message);
+        let about = match rba {
+            Some(rba) => About::of_rba(rba, message, given),
+            None => About {
+                message,
+                ..About::of_observables(self.tags.observable.unwrap_or_default(), given)
+            },
+        };
         let throttling = self
             .tags
             .throttling
@@ -692,23 +629,9 @@ impl Search {
             None => None,
         };
         let manual = Some(text(self.tags.manual_test)).filter(|why| !why.is_empty());
-        let recorded_attacks = self
-            .tests
-            .unwrap_or_default()
-            .into_iter()
-            .map(|test| RecordedAttack {
-                name: text(test.name),
-                data: test
-                    .attack_data
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|one| text(one.data))
-                    .filter(|data| !data.is_empty())
-                    .collect(),
-                manual: manual.clone(),
-            })
-            .collect();
-        let highest = risk_fields.iter().map(|field| field.score).max();
+        let tests = self.tests.unwrap_or_default();
+        let recorded_attacks = tests.into_iter().map(|test| test.recorded(manual.as_ref()));
+        let highest = about.risk.iter().map(|field| field.score).max();
         Ok(detection::Detection {
             id: or_name(text(self.id), &name),
             version: text(self.version),
@@ -722,11 +645,11 @@ impl Search {
             tactics: Vec::new(),
             throttling,
             schedule,
-            message,
+            message: about.message,
             risk_score: given.or(highest).unwrap_or(0),
-            risk_fields,
-            threat_fields,
-            recorded_attacks,
+            risk_fields: about.risk,
+            threat_fields: about.threats,
+            recorded_attacks: recorded_attacks.collect(),
             data_sources: texts(self.data_source),
             references: texts(self.references),
             how_to_implement: text(self.how_to_implement),
@@ -734,5 +657,106 @@ impl Search {
             origin: origin(path, whole),
             name,
         })
+    }
+}
+
+/// The status of a detection. Older content expresses it only through the folder.
+fn status(given: &str, path: &str) -> Result<Status, String> {
+    if given.is_empty() {
+        let folder = |name: &str| path.split(['/', '\\']).any(|part| part == name);
+        return Ok(match (folder("deprecated"), folder("experimental")) {
+            (true, _) => Status::Deprecated,
+            (_, true) => Status::Experimental,
+            _ => Status::Production,
+        });
+    }
+    Status::parse(given).ok_or_else(|| {
+        format!("`status: {given}` is not one of production, experimental, deprecated, validation, removed")
+    })
+}
+
+impl Test {
+    fn recorded(self, manual: Option<&String>) -> RecordedAttack {
+        let data = self.attack_data.unwrap_or_default().into_iter();
+        RecordedAttack {
+            name: text(self.name),
+            data: data
+                .map(|one| text(one.data))
+                .filter(|data| !data.is_empty())
+                .collect(),
+            manual: manual.cloned(),
+        }
+    }
+}
+
+/// What a finding says, and about whom.
+#[derive(Default)]
+struct About {
+    message: String,
+    risk: Vec<RiskField>,
+    threats: Vec<ThreatField>,
+}
+
+impl About {
+    /// From the form of today. Its message goes before that of the tags; `given` is the score of a risk object without one.
+    fn of_rba(rba: Rba, message: String, given: Option<u32>) -> Self {
+        let own = text(rba.message);
+        let risk = rba.risk_objects.unwrap_or_default().into_iter();
+        let threats = rba.threat_objects.unwrap_or_default().into_iter();
+        Self {
+            message: if own.is_empty() { message } else { own },
+            risk: risk
+                .map(|one| RiskField {
+                    kind: match one.kind.trim().to_lowercase().as_str() {
+                        "user" => RiskObjectKind::User,
+                        "system" => RiskObjectKind::System,
+                        _ => RiskObjectKind::Other,
+                    },
+                    field: one.field,
+                    score: one.score.and_then(Loose::number).or(given).unwrap_or(0),
+                })
+                .collect(),
+            threats: threats
+                .map(|one| ThreatField {
+                    field: one.field,
+                    kind: one.kind,
+                })
+                .collect(),
+        }
+    }
+
+    /// From the form before, where victims are risk objects and attackers threat objects.
+    fn of_observables(all: Vec<Observable>, given: Option<u32>) -> Self {
+        let mut about = Self::default();
+        for one in all {
+            let kind = text(one.kind).to_lowercase();
+            let roles = texts(one.role);
+            let is = |role: &str| roles.iter().any(|own| own.eq_ignore_ascii_case(role));
+            if is("victim") {
+                let kind = match kind.as_str() {
+                    "user" | "username" | "user name" | "email address" => RiskObjectKind::User,
+                    "device" | "endpoint" | "hostname" | "ip address" => RiskObjectKind::System,
+                    _ => RiskObjectKind::Other,
+                };
+                about.risk.push(RiskField {
+                    field: one.name,
+                    kind,
+                    score: given.unwrap_or(0),
+                });
+            } else if is("attacker") {
+                let kind = match kind.as_str() {
+                    "process" | "process name" => "process".to_owned(),
+                    "ip address" => "ip_address".to_owned(),
+                    "url" | "url string" => "url".to_owned(),
+                    file if file.starts_with("file") => "file_name".to_owned(),
+                    _ => kind,
+                };
+                about.threats.push(ThreatField {
+                    field: one.name,
+                    kind,
+                });
+            }
+        }
+        about
     }
 }

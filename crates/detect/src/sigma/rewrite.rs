@@ -379,13 +379,7 @@ fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, Str
         });
     }
     if one.values.is_empty() && one.field.name.is_some() && !has(Modifier::Exists) {
-        return Ok(joined(
-            vec![DetectionItem {
-                field: FieldSpec::new(one.field.name.clone(), Vec::new()),
-                values: vec![SigmaValue::Null],
-            }],
-            false,
-        ));
+        return Ok(joined(vec![empty(one)], false));
     }
     let modifiers = &one.field.modifiers;
     let only = |allowed: &[Modifier]| modifiers.iter().all(|modifier| allowed.contains(modifier));
@@ -408,10 +402,7 @@ fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, Str
     }
     let all = has(Modifier::All);
     if let Some((modifiers, values)) = encoded(one)? {
-        let item = |values: Vec<SigmaValue>| DetectionItem {
-            field: FieldSpec::new(one.field.name.clone(), modifiers.clone()),
-            values,
-        };
+        let item = |values: Vec<SigmaValue>| with(one, modifiers.clone(), values);
         let pieces = if all {
             values.into_iter().map(item).collect()
         } else {
@@ -419,53 +410,80 @@ fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, Str
         };
         return Ok(joined(pieces, all));
     }
-    let with = |modifiers: Vec<Modifier>, values: Vec<SigmaValue>| DetectionItem {
-        field: FieldSpec::new(one.field.name.clone(), modifiers),
-        values,
+    let sorted = if has(Modifier::Re) {
+        Sorted::expressions(one, questions)?
+    } else {
+        Sorted::values(one)
     };
-    let mut rest: Vec<Modifier> = one
-        .field
-        .modifiers
-        .iter()
-        .copied()
-        .filter(|modifier| !matches!(modifier, Modifier::All | Modifier::WindAsh))
+    Ok(joined(sorted.items(one), all))
+}
+
+/// The values of an item by how they are compared.
+struct Sorted {
+    /// As they are, with these modifiers.
+    plain: Vec<SigmaValue>,
+    rest: Vec<Modifier>,
+    /// As regular expressions, with these modifiers.
+    patterned: Vec<SigmaValue>,
+    how_patterned: Vec<Modifier>,
+    /// Items of their own.
+    pieces: Vec<DetectionItem>,
+}
+
+impl Sorted {
+    fn new(one: &DetectionItem) -> Self {
+        let rest = one.field.modifiers.iter().copied();
+        Self {
+            plain: Vec::new(),
+            rest: rest
+                .filter(|modifier| !matches!(modifier, Modifier::All | Modifier::WindAsh))
+                .collect(),
+            patterned: Vec::new(),
+            how_patterned: vec![Modifier::Re, Modifier::DotAll],
+            pieces: Vec::new(),
+        }
+    }
+
+    /// The values are regular expressions; those that do not run in linear time become questions.
+    fn expressions(one: &DetectionItem, questions: &mut Questions) -> Result<Self, String> {
+        let has = |modifier| one.field.has_modifier(modifier);
+        let mut sorted = Self::new(one);
+        sorted.how_patterned.clone_from(&sorted.rest);
+        let flags: String = [
+            (Modifier::IgnoreCase, 'i'),
+            (Modifier::Multiline, 'm'),
+            (Modifier::DotAll, 's'),
+        ]
+        .into_iter()
+        .filter_map(|(modifier, flag)| has(modifier).then_some(flag))
         .collect();
-    let mut plain: Vec<SigmaValue> = Vec::new();
-    let mut pieces: Vec<DetectionItem> = Vec::new();
-    let mut patterned: Vec<SigmaValue> = Vec::new();
-    let mut how_patterned: Vec<Modifier> = vec![Modifier::Re, Modifier::DotAll];
-    if has(Modifier::Re) {
-        how_patterned.clone_from(&rest);
         for value in &one.values {
             let text = text_of(value).ok_or("a regular expression must be a text")?;
             let pattern = perl(&text, has(Modifier::Multiline));
             if is_linear(&pattern) {
-                patterned.push(raw(&pattern));
-            } else {
-                let flags: String = [
-                    (Modifier::IgnoreCase, 'i'),
-                    (Modifier::Multiline, 'm'),
-                    (Modifier::DotAll, 's'),
-                ]
-                .into_iter()
-                .filter_map(|(modifier, flag)| has(modifier).then_some(flag))
-                .collect();
-                let pattern = if flags.is_empty() {
-                    pattern
-                } else {
-                    format!("(?{flags}){pattern}")
-                };
-                let field = one.field.name.clone();
-                pieces.push(asked(Question::Fits { field, pattern }, questions)?);
+                sorted.patterned.push(raw(&pattern));
+                continue;
             }
+            let pattern = if flags.is_empty() {
+                pattern
+            } else {
+                format!("(?{flags}){pattern}")
+            };
+            let field = one.field.name.clone();
+            let question = Question::Fits { field, pattern };
+            sorted.pieces.push(asked(question, questions)?);
         }
-    } else {
+        Ok(sorted)
+    }
+
+    fn values(one: &DetectionItem) -> Self {
         let how = How::of(&one.field);
+        let mut sorted = Self::new(one);
         if !how.cased {
-            how_patterned.push(Modifier::IgnoreCase);
+            sorted.how_patterned.push(Modifier::IgnoreCase);
         }
-        let is_text = !one.field.modifiers.iter().any(|modifier| {
-            !matches!(
+        let is_text = one.field.modifiers.iter().all(|modifier| {
+            matches!(
                 modifier,
                 Modifier::All
                     | Modifier::WindAsh
@@ -477,71 +495,86 @@ fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, Str
         });
         // A keyword may be anywhere in a text.
         if is_text && how.keyword && !(how.contains || how.startswith || how.endswith) {
-            rest.push(Modifier::Contains);
+            sorted.rest.push(Modifier::Contains);
         }
         for value in &one.values {
             match value {
-                SigmaValue::Null => pieces.push(with(Vec::new(), vec![SigmaValue::Null])),
+                SigmaValue::Null => sorted.pieces.push(empty(one)),
                 SigmaValue::Integer(number) if how.keyword && is_text => {
-                    plain.push(raw(&number.to_string()));
+                    sorted.plain.push(raw(&number.to_string()));
                 }
                 SigmaValue::Float(number) if how.keyword && is_text => {
-                    plain.push(raw(&number.to_string()));
+                    sorted.plain.push(raw(&number.to_string()));
                 }
                 SigmaValue::Bool(value) if !how.whole() && is_text => {
-                    plain.push(raw(&value.to_string()));
+                    sorted.plain.push(raw(&value.to_string()));
                 }
-                SigmaValue::String(text) if is_text => {
-                    if text.parts.is_empty() && how.whole() {
-                        pieces.push(with(Vec::new(), vec![SigmaValue::Null]));
-                        continue;
-                    }
-                    if text.contains_wildcards() {
-                        patterned.push(raw(&how.pattern(text, has(Modifier::WindAsh))));
-                        continue;
-                    }
-                    if !has(Modifier::WindAsh) {
-                        plain.push(value.clone());
-                        continue;
-                    }
-                    match text.as_plain().as_deref().and_then(dashes) {
-                        Some(variants) => {
-                            let values: Vec<SigmaValue> =
-                                variants.iter().map(|text| raw(text)).collect();
-                            if all {
-                                pieces.push(with(rest.clone(), values));
-                            } else {
-                                plain.extend(values);
-                            }
-                        }
-                        None => patterned.push(raw(&how.pattern(text, true))),
-                    }
-                }
-                _ => plain.push(value.clone()),
+                SigmaValue::String(text) if is_text => sorted.text(one, how, text, value),
+                _ => sorted.plain.push(value.clone()),
             }
         }
+        sorted
     }
-    let linked = |mut modifiers: Vec<Modifier>, values: Vec<SigmaValue>| {
-        // Several keywords may each be in a different field.
-        if all && one.field.name.is_none() {
-            return values
-                .into_iter()
-                .map(|value| with(modifiers.clone(), vec![value]))
-                .collect();
+
+    fn text(&mut self, one: &DetectionItem, how: How, text: &SigmaString, value: &SigmaValue) {
+        let dashed = one.field.has_modifier(Modifier::WindAsh);
+        if text.parts.is_empty() && how.whole() {
+            self.pieces.push(empty(one));
+        } else if text.contains_wildcards() {
+            self.patterned.push(raw(&how.pattern(text, dashed)));
+        } else if !dashed {
+            self.plain.push(value.clone());
+        } else if let Some(variants) = text.as_plain().as_deref().and_then(dashes) {
+            let values: Vec<SigmaValue> = variants.iter().map(|text| raw(text)).collect();
+            // One of the variants of each value.
+            if one.field.has_modifier(Modifier::All) {
+                self.pieces.push(with(one, self.rest.clone(), values));
+            } else {
+                self.plain.extend(values);
+            }
+        } else {
+            self.patterned.push(raw(&how.pattern(text, true)));
         }
-        // The library rejects `all` over a single value.
-        if all && values.len() > 1 {
-            modifiers.push(Modifier::All);
+    }
+
+    fn items(self, one: &DetectionItem) -> Vec<DetectionItem> {
+        let all = one.field.has_modifier(Modifier::All);
+        let linked = |mut modifiers: Vec<Modifier>, values: Vec<SigmaValue>| {
+            // Several keywords may each be in a different field.
+            if all && one.field.name.is_none() {
+                return values
+                    .into_iter()
+                    .map(|value| with(one, modifiers.clone(), vec![value]))
+                    .collect();
+            }
+            // The library rejects `all` over a single value.
+            if all && values.len() > 1 {
+                modifiers.push(Modifier::All);
+            }
+            vec![with(one, modifiers, values)]
+        };
+        let mut pieces = self.pieces;
+        if !self.patterned.is_empty() {
+            pieces.extend(linked(self.how_patterned, self.patterned));
         }
-        vec![with(modifiers, values)]
-    };
-    if !patterned.is_empty() {
-        pieces.extend(linked(how_patterned, patterned));
+        if !self.plain.is_empty() || pieces.is_empty() {
+            pieces.splice(0..0, linked(self.rest, self.plain));
+        }
+        pieces
     }
-    if !plain.is_empty() || pieces.is_empty() {
-        pieces.splice(0..0, linked(rest, plain));
+}
+
+/// Another item about the same field.
+fn with(one: &DetectionItem, modifiers: Vec<Modifier>, values: Vec<SigmaValue>) -> DetectionItem {
+    DetectionItem {
+        field: FieldSpec::new(one.field.name.clone(), modifiers),
+        values,
     }
-    Ok(joined(pieces, all))
+}
+
+/// The field is empty or missing.
+fn empty(one: &DetectionItem) -> DetectionItem {
+    with(one, Vec::new(), vec![SigmaValue::Null])
 }
 
 /// Items combined with `and` or `or`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Column, JoinType};
+use datafusion::common::{Column, DataFusionError, JoinType};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, lit};
 
 use crate::HIDDEN;
@@ -159,85 +159,26 @@ impl Plan for Join {
             .into_iter()
             .filter(|name| !(keys.contains(name) || name.starts_with('_') && left.has(name)))
             .collect();
-        let unmatched = keys.is_empty() || keys.iter().any(|key| !left.has(key) || !right.has(key));
-        if unmatched {
-            // No row has a partner.
-            let empty = added
-                .iter()
-                .filter(|name| !left.has(name))
-                .map(|name| (name.clone(), null_text()))
-                .collect();
-            let rows = at(span, left.set(empty))?;
-            return if self.outer {
-                Ok(rows)
-            } else {
-                at(span, rows.filter(lit(false)))
-            };
+        if keys.is_empty() || keys.iter().any(|key| !left.has(key) || !right.has(key)) {
+            return self.partnerless(left, &added, span);
         }
-        let own = planner.fresh();
-        let name = |what: &str, index: usize| format!("{HIDDEN}{what}{own}_{index}");
-        let (left_place, right_place, right_refs) =
-            (name("left", 0), name("right", 0), name("refs", 0));
-
+        let names = Names(planner.fresh());
         let right = at(span, numbered(right))?;
-        let mut columns = vec![(right_place.clone(), column(PLACE))];
-        let mut present = Vec::new();
-        for (index, key) in keys.iter().enumerate() {
-            if let Some(typed) = right.field(key) {
-                present.push(typed.expr.clone().is_not_null());
-                columns.push((name("rkey", index), cast_to(typed, &DataType::Utf8)));
-            }
-        }
-        for (index, own) in added.iter().enumerate() {
-            columns.push((name("value", index), column(own)));
-        }
-        let refs = right.field(REF);
-        if refs.is_some() {
-            columns.push((right_refs.clone(), column(REF)));
-        }
+        let has_refs = right.has(REF);
         let types: Vec<DataType> = added
             .iter()
             .filter_map(|own| Some(right.field(own)?.data_type))
             .collect();
-        let right = match present.into_iter().reduce(Expr::and) {
-            Some(present) => at(span, right.filter(present))?,
-            None => right,
-        };
-        let mut right = at(span, right.project(columns))?;
-        let right_keys: Vec<String> = (0..keys.len()).map(|index| name("rkey", index)).collect();
-        if self.max > 0 {
-            let rank = name("rank", 0);
-            let window = row_number(
-                right_keys.iter().map(|key| column(key)).collect(),
-                vec![SortExpr::new(column(&right_place), true, false)],
-            );
-            let plan = at(
-                span,
-                nodes::window(right.plan.clone(), vec![window.alias(&rank)]),
-            )?;
-            right = at(
-                span,
-                right.with(plan).filter(column(&rank).lt_eq(lit(self.max))),
-            )?;
-        }
-
+        let added: Vec<(String, DataType)> = added.into_iter().zip(types).collect();
+        let right = self.right(right, &names, &keys, &added, span)?;
         let left_names = left.all_names();
-        let left = at(span, numbered(left))?;
-        let mut columns: Vec<(String, Expr)> = left_names
-            .iter()
-            .map(|name| (name.clone(), column(name)))
-            .collect();
-        columns.push((left_place.clone(), column(PLACE)));
-        for (index, key) in keys.iter().enumerate() {
-            if let Some(typed) = left.field(key) {
-                columns.push((name("lkey", index), cast_to(typed, &DataType::Utf8)));
-            }
-        }
-        let left = at(span, left.project(columns))?;
-        let left_keys: Vec<Column> = (0..keys.len())
-            .map(|index| Column::from_name(name("lkey", index)))
-            .collect();
-        let right_keys: Vec<Column> = right_keys.into_iter().map(Column::from_name).collect();
+        let left = numbered(left).and_then(|left| keyed(left, &left_names, &names, &keys));
+        let left = at(span, left)?;
+        let columns = |what: &str| -> Vec<Column> {
+            (0..keys.len())
+                .map(|index| Column::from_name(names.of(what, index)))
+                .collect()
+        };
         let kind = if self.outer {
             JoinType::Left
         } else {
@@ -246,22 +187,117 @@ impl Plan for Join {
         let plan = LogicalPlanBuilder::from(left.plan.clone()).join(
             right.plan,
             kind,
-            (left_keys, right_keys),
+            (columns("lkey"), columns("rkey")),
             None,
         );
         let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        let columns = self.merged(&left, &left_names, &names, added, has_refs);
+        let rows = at(span, left.with(plan).project(columns))?;
+        let order = [names.of("left", 0), names.of("right", 0)];
+        Ok(Rows {
+            order: Order::Keys(
+                order
+                    .iter()
+                    .map(|place| SortExpr::new(column(place), true, false))
+                    .collect(),
+            ),
+            ..rows
+        })
+    }
+}
 
+/// The hidden columns of one join, by its number.
+struct Names(usize);
+
+impl Names {
+    fn of(&self, what: &str, index: usize) -> String {
+        format!("{HIDDEN}{what}{}_{index}", self.0)
+    }
+}
+
+impl Join {
+    /// The answer if no row has a partner.
+    fn partnerless(&self, left: Rows, added: &[String], span: Span) -> Result<Rows> {
+        let empty = added
+            .iter()
+            .filter(|name| !left.has(name))
+            .map(|name| (name.clone(), null_text()))
+            .collect();
+        let rows = at(span, left.set(empty))?;
+        if self.outer {
+            Ok(rows)
+        } else {
+            at(span, rows.filter(lit(false)))
+        }
+    }
+
+    /// The right side under hidden names: rows with all keys, at most `max` of each.
+    fn right(
+        &self,
+        right: Rows,
+        names: &Names,
+        keys: &[String],
+        added: &[(String, DataType)],
+        span: Span,
+    ) -> Result<Rows> {
+        let mut columns = vec![(names.of("right", 0), column(PLACE))];
+        let mut present = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            if let Some(typed) = right.field(key) {
+                present.push(typed.expr.clone().is_not_null());
+                columns.push((names.of("rkey", index), cast_to(typed, &DataType::Utf8)));
+            }
+        }
+        for (index, (own, _)) in added.iter().enumerate() {
+            columns.push((names.of("value", index), column(own)));
+        }
+        if right.has(REF) {
+            columns.push((names.of("refs", 0), column(REF)));
+        }
+        let right = match present.into_iter().reduce(Expr::and) {
+            Some(present) => at(span, right.filter(present))?,
+            None => right,
+        };
+        let right = at(span, right.project(columns))?;
+        if self.max == 0 {
+            return Ok(right);
+        }
+        let rank = names.of("rank", 0);
+        let keys = (0..keys.len()).map(|index| column(&names.of("rkey", index)));
+        let window = row_number(
+            keys.collect(),
+            vec![SortExpr::new(column(&names.of("right", 0)), true, false)],
+        );
+        let plan = at(
+            span,
+            nodes::window(right.plan.clone(), vec![window.alias(&rank)]),
+        )?;
+        at(
+            span,
+            right.with(plan).filter(column(&rank).lt_eq(lit(self.max))),
+        )
+    }
+
+    /// The columns of the answer: the left side's, those that the right side adds, and the places of both.
+    fn merged(
+        &self,
+        left: &Rows,
+        left_names: &[String],
+        names: &Names,
+        added: Vec<(String, DataType)>,
+        has_refs: bool,
+    ) -> Vec<(String, Expr)> {
         let mut columns: Vec<(String, Expr)> = left_names
             .iter()
             .map(|name| (name.clone(), column(name)))
             .collect();
-        for ((index, field), data_type) in added.iter().enumerate().zip(types) {
+        for (index, (field, data_type)) in added.into_iter().enumerate() {
             let found = Typed {
-                expr: column(&name("value", index)),
+                expr: column(&names.of("value", index)),
                 data_type,
             };
-            match left.field(field) {
-                None => columns.push((field.clone(), found.expr)),
+            match left.field(&field) {
+                None => columns.push((field, found.expr)),
                 Some(before) => {
                     let data_type = common_type(&found.data_type, &before.data_type);
                     let (found, before) = (cast_to(found, &data_type), cast_to(before, &data_type));
@@ -270,28 +306,42 @@ impl Plan for Join {
                     } else {
                         vec![before, found]
                     };
-                    replace(&mut columns, field, coalesce(values));
+                    replace(&mut columns, &field, coalesce(values));
                 }
             }
         }
-        if refs.is_some() {
-            let mut both = vec![column(&right_refs)];
+        if has_refs {
+            let mut both = vec![column(&names.of("refs", 0))];
             if left.has(REF) {
                 both.insert(0, column(REF));
             }
             replace(&mut columns, REF, merge_refs(both));
         }
-        columns.push((left_place.clone(), column(&left_place)));
-        columns.push((right_place.clone(), column(&right_place)));
-        let rows = at(span, left.with(plan).project(columns))?;
-        Ok(Rows {
-            order: Order::Keys(vec![
-                SortExpr::new(column(&left_place), true, false),
-                SortExpr::new(column(&right_place), true, false),
-            ]),
-            ..rows
-        })
+        for place in [names.of("left", 0), names.of("right", 0)] {
+            columns.push((place.clone(), column(&place)));
+        }
+        columns
     }
+}
+
+/// The left side with its place and its keys as text.
+fn keyed(
+    left: Rows,
+    left_names: &[String],
+    names: &Names,
+    keys: &[String],
+) -> Result<Rows, DataFusionError> {
+    let mut columns: Vec<(String, Expr)> = left_names
+        .iter()
+        .map(|name| (name.clone(), column(name)))
+        .collect();
+    columns.push((names.of("left", 0), column(PLACE)));
+    for (index, key) in keys.iter().enumerate() {
+        if let Some(typed) = left.field(key) {
+            columns.push((names.of("lkey", index), cast_to(typed, &DataType::Utf8)));
+        }
+    }
+    left.project(columns)
 }
 
 /// Sets a column, or adds it.
