@@ -482,10 +482,6 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
     for hop in &mut finished {
         name_account(hop, &sightings);
         name_actor(world, hop, canonical);
-        // Nobody logged the account at the destination: it is the acting account, because no other was given.
-        if hop.used.is_none() {
-            hop.used = hop.actor.filter(|id| world.accounts.is_user(*id));
-        }
     }
     finished.sort_by(|a, b| {
         let key = |hop: &Draft| (hop.first, hop.last, hop.dst, hop.src, hop.family, hop.used);

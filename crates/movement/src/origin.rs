@@ -65,6 +65,9 @@ struct Prepared {
     reference: u64,
 }
 
+/// An NTLM validation: time, writer, claimed workstation, reference.
+type Validated<'a> = (i64, HostId, &'a str, u64);
+
 #[derive(Default)]
 struct Origins<'a> {
     /// Ticket-granting tickets, issued (4768) and renewed (4770), by account.
@@ -77,8 +80,8 @@ struct Origins<'a> {
     domains: BTreeSet<String>,
     /// Keys added to accounts or machines, and rights to act for others at machines (5136).
     prepared: Vec<Prepared>,
-    /// NTLM validations (4776): time, writer, claimed workstation, reference.
-    validated: HashMap<AccountId, Vec<(i64, HostId, &'a str, u64)>>,
+    /// NTLM validations (4776), by account.
+    validated: HashMap<AccountId, Vec<Validated<'a>>>,
     /// By name of the service account, in lower case.
     roasts: BTreeMap<String, Vec<Roast>>,
     /// Spans of the domain controllers' Security logs.
@@ -382,6 +385,9 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
         })
         .collect();
     for hop in hops {
+        if hop.used.is_none() {
+            hop.used = presumed(world, &origins, hop, &standing);
+        }
         let mut found = Vec::new();
         validations(world, &origins, hop, &mut found);
         if let Some(used) = hop.used
@@ -434,12 +440,78 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
     }
 }
 
+/// The account of a hop that nobody logged at the destination: the one that the source's session was given for the network
+/// (logon type 9), or the only one that a controller validated for the source just then, or else the acting account,
+/// because no other was given.
+fn presumed(
+    world: &World<'_>,
+    origins: &Origins<'_>,
+    hop: &Draft,
+    standing: &dyn Fn(AccountId) -> AccountId,
+) -> Option<AccountId> {
+    let acting = hop.actor.filter(|id| world.accounts.is_user(*id));
+    let Some(src) = hop.src else { return acting };
+    let given = own_logons(world, hop)
+        .into_iter()
+        .filter_map(|logon| world.sessions.get(world.session(src, logon, hop.first)?))
+        .find(|session| session.logon_type == 9);
+    if let Some(session) = given {
+        return session.outbound.map(standing);
+    }
+    let times = meant(world, hop);
+    let validated = |given: &Vec<Validated<'_>>| {
+        times.iter().any(|time| {
+            let start = given.partition_point(|one| one.0 < time - AT_ONCE);
+            let near = given.get(start..).unwrap_or_default().iter();
+            near.take_while(|one| one.0 <= time + STARTS)
+                .any(|one| by_controller(world, one) && world.hosts.is_account_of(one.2, src))
+        })
+    };
+    let mut accounts = origins
+        .validated
+        .iter()
+        .filter(|(id, given)| world.accounts.is_user(**id) && validated(given))
+        .map(|(id, _)| *id);
+    match (accounts.next(), accounts.next()) {
+        (Some(only), None) => Some(only),
+        _ => acting,
+    }
+}
+
+fn by_controller(world: &World<'_>, one: &Validated<'_>) -> bool {
+    let writer = world.hosts.get(one.1);
+    writer.is_some_and(|host| host.domain_controller)
+}
+
+/// LogonIds of the programs that performed a hop on its source.
+fn own_logons(world: &World<'_>, hop: &Draft) -> BTreeSet<u64> {
+    let programs = hop.source_processes.iter();
+    let of_programs = programs.filter_map(|key| Some(world.process_of(key)?.logon_id));
+    let all = hop.source_logons.iter().copied().chain(of_programs);
+    all.filter(|id| !is_service_logon(*id)).collect()
+}
+
+/// When the source says that it goes to a destination that does not log logons. A connection is not enough: it says neither
+/// host nor account, and a scanner makes one a second.
+fn meant(world: &World<'_>, hop: &Draft) -> Vec<i64> {
+    if world.history.logs_logons(hop.dst, hop.first) {
+        return Vec::new();
+    }
+    let own = hop.evidence.iter();
+    own.filter(|one| matches!(one.class, Class::ExplicitCredentials | Class::Client))
+        .map(|one| one.time)
+        .take(8)
+        .collect()
+}
+
+/// A validation belongs to a logon within this time, µs.
+const AT_ONCE: i64 = 2 * SECOND;
+/// A client takes this long to start and connect, µs.
+const STARTS: i64 = 5 * SECOND;
+
 /// NTLM validations of the account at exactly that time (techniques §1.8): by a domain controller, or by the
 /// destination for its own accounts. They name no destination.
 fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
-    const AT_ONCE: i64 = 2 * SECOND;
-    /// A client takes this long to start and connect.
-    const STARTS: i64 = 5 * SECOND;
     let Some(given) = hop.used.and_then(|used| origins.validated.get(&used)) else {
         return;
     };
@@ -451,17 +523,8 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
         .map(|session| session.time)
         .take(8)
         .collect();
-    // Where the destination does not log logons, the source says when, and the client calls itself by the source's name. A
-    // connection is not enough: it says neither host nor account, and a scanner makes one a second.
-    let meant: Vec<i64> = if world.history.logs_logons(hop.dst, hop.first) {
-        Vec::new()
-    } else {
-        let own = hop.evidence.iter();
-        own.filter(|one| matches!(one.class, Class::ExplicitCredentials | Class::Client))
-            .map(|one| one.time)
-            .take(8)
-            .collect()
-    };
+    // Where the destination does not log logons, the client calls itself by the source's name.
+    let meant = meant(world, hop);
     // Clients that speak NTLM themselves leave the name out.
     let claims = |workstation: &str| {
         matches!(workstation, "" | "-")
@@ -479,13 +542,7 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
             .iter()
             .take_while(|one| one.0 <= time + if by_name { STARTS } else { AT_ONCE })
             .filter(|one| !by_name || claims(one.2))
-            .find(|one| {
-                one.1 == hop.dst
-                    || world
-                        .hosts
-                        .get(one.1)
-                        .is_some_and(|host| host.domain_controller)
-            });
+            .find(|one| one.1 == hop.dst || by_controller(world, one));
         if let Some((time, writer, workstation, reference)) = near {
             found.push(
                 about(
@@ -521,18 +578,7 @@ fn other_credentials(
     standing: &dyn Fn(AccountId) -> AccountId,
     found: &mut Vec<Evidence>,
 ) {
-    let logons: BTreeSet<u64> = hop
-        .source_logons
-        .iter()
-        .copied()
-        .chain(
-            hop.source_processes
-                .iter()
-                .filter_map(|key| world.process_of(key))
-                .map(|one| one.logon_id),
-        )
-        .filter(|id| !is_service_logon(*id))
-        .collect();
+    let logons = own_logons(world, hop);
     let best = switched
         .get(&src)
         .into_iter()
