@@ -590,7 +590,7 @@ fn name_addresses(world: &World<'_>, all: Vec<Draft>) -> Vec<Draft> {
     let fits = |meant: &Draft, came: &Draft| {
         meant.src.is_some()
             && meant.used.is_none_or(|used| came.used == Some(used))
-            && (came.family == meant.family || meant.family == Family::Any)
+            && (came.family == meant.family || [came.family, meant.family].contains(&Family::Any))
             && (is_behind(meant, came)
                 || !arrived(meant) && meant.evidence.iter().any(|one| one.kind == Kind::Source))
             && (meant.first - GAP..=meant.last + LOOSE_GAP).contains(&came.first)
