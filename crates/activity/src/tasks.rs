@@ -55,12 +55,6 @@ pub fn actions(xml: &str) -> Vec<Action> {
                         class.clear();
                     }
                 }
-                Event::Text(part) => text.push_str(&part.xml10_content()),
-                Event::CData(part) => text.push_str(&part.xml10_content()),
-                Event::GeneralRef(name) => {
-                    let written = format!("&{};", name.into_inner());
-                    text.push_str(&unescape(&written).unwrap_or((&written).into()));
-                }
                 Event::End(tag) => match tag.local_name().as_ref() {
                     "Command" if !inside => all.push(Action::Exec {
                         command: text.trim().to_owned(),
@@ -87,7 +81,7 @@ pub fn actions(xml: &str) -> Vec<Action> {
                     }
                     _ => {}
                 },
-                _ => {}
+                other => gather(&mut text, other),
             },
         }
     }
@@ -112,7 +106,6 @@ pub fn principal(xml: &str) -> Option<String> {
                 text.clear();
                 inside |= tag.local_name().as_ref() == "Principal";
             }
-            Ok(Event::Text(part)) if inside => text.push_str(&part.xml10_content()),
             Ok(Event::End(tag)) => match tag.local_name().as_ref() {
                 "UserId" if inside => {
                     let name = text.trim();
@@ -121,8 +114,21 @@ pub fn principal(xml: &str) -> Option<String> {
                 "Principal" => return None,
                 _ => {}
             },
-            Ok(_) => {}
+            Ok(other) => gather(&mut text, other),
         }
+    }
+}
+
+/// Adds what an event has of an element's text.
+fn gather(text: &mut String, event: Event<'_>) {
+    match event {
+        Event::Text(part) => text.push_str(&part.xml10_content()),
+        Event::CData(part) => text.push_str(&part.xml10_content()),
+        Event::GeneralRef(name) => {
+            let written = format!("&{};", name.into_inner());
+            text.push_str(&unescape(&written).unwrap_or((&written).into()));
+        }
+        _ => {}
     }
 }
 
@@ -149,6 +155,10 @@ mod tests {
                 None,
             ),
             ("<Principal><UserId></UserId></Principal>", None),
+            (
+                "<Principal><UserId>CORP\\a&amp;b</UserId></Principal>",
+                Some("CORP\\a&b"),
+            ),
             ("<Principal><UserId>CORP\\a", None),
             ("", None),
         ] {

@@ -16,11 +16,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crabwalk_activity::{AccountId, AccountKind, HostId, SECOND, base_name};
+use crabwalk_activity::{AccountId, AccountKind, HostId, ProcessKey, SECOND, base_name};
 
 use crate::World;
 use crate::assemble::Draft;
+use crate::command::CommandLine;
 use crate::evidence::Family;
+use crate::techniques::service::impersonates;
 
 /// How long somebody who came to a host is presumed to be the one who continues from there, µs.
 const REMEMBERED: i64 = 2 * 3600 * SECOND;
@@ -59,13 +61,13 @@ pub(crate) fn infer(
     known: &Known<'_>,
 ) -> Vec<Option<Inferred>> {
     let standing = |id: AccountId| known.canonical.get(id.place()).copied().unwrap_or(id);
-    let all = || drafts.iter().enumerate();
-    let came = Came::of(
-        all().filter(|(at, _)| known.usual.get(*at) == Some(&false)),
-        known.system,
-    );
-    let odd = Came::of(all().filter(|(at, _)| known.odd.contains(at)), known.system);
-    all()
+    let came = Came::of(world, drafts, known.system, |at| {
+        known.usual.get(at) == Some(&false)
+    });
+    let odd = Came::of(world, drafts, known.system, |at| known.odd.contains(&at));
+    drafts
+        .iter()
+        .enumerate()
         .map(|(at, hop)| {
             let (Some(src), None) = (hop.src, hop.actor) else {
                 return None;
@@ -123,10 +125,19 @@ pub(crate) fn infer(
 struct Came(BTreeMap<HostId, Vec<(i64, AccountId)>>);
 
 impl Came {
-    fn of<'a>(hops: impl Iterator<Item = (usize, &'a Draft)>, system: Option<AccountId>) -> Self {
+    /// The hops at these places that were not refused.
+    fn of(
+        world: &World<'_>,
+        hops: &[Draft],
+        system: Option<AccountId>,
+        counts: impl Fn(usize) -> bool,
+    ) -> Self {
         let mut all: BTreeMap<HostId, Vec<(i64, AccountId)>> = BTreeMap::new();
-        for (_, hop) in hops.filter(|(_, hop)| !hop.attempt) {
-            if let Some(account) = goes_on_as(hop, system) {
+        for (at, hop) in hops.iter().enumerate() {
+            if !hop.attempt
+                && counts(at)
+                && let Some(account) = goes_on_as(world, hop, system)
+            {
                 all.entry(hop.dst).or_default().push((hop.first, account));
             }
         }
@@ -148,14 +159,20 @@ impl Came {
 
 /// As whom a hop goes on at its destination. Whoever creates a service and names no account gets the system's
 /// (`CreateService`, `lpServiceStartName`), except through PsExec, whose service runs the command as its client.
-fn goes_on_as(hop: &Draft, system: Option<AccountId>) -> Option<AccountId> {
-    let psexec = |path: &String| {
-        let name = base_name(path);
-        name.starts_with("psexe") || name.starts_with("paexec")
+fn goes_on_as(world: &World<'_>, hop: &Draft, system: Option<AccountId>) -> Option<AccountId> {
+    let is_client = |key: &ProcessKey| {
+        world.process_of(key).is_some_and(|one| {
+            CommandLine::new(base_name(one.image), one.original_name, "").is_psexec()
+        })
     };
-    let installs = hop.family == Family::Service
-        && !hop.programs.iter().chain(&hop.source_programs).any(psexec);
-    hop.effective.or(system.filter(|_| installs)).or(hop.used)
+    let installs = || {
+        hop.family == Family::Service
+            && !hop.programs.iter().any(|path| impersonates("", path))
+            && !hop.source_processes.iter().any(is_client)
+    };
+    hop.effective
+        .or_else(|| system.filter(|_| installs()))
+        .or(hop.used)
 }
 
 /// User accounts that have a desktop on a host, or started a program there.

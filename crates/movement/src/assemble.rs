@@ -34,6 +34,8 @@ pub(crate) struct Draft {
     pub used: Option<AccountId>,
     pub actor: Option<AccountId>,
     pub effective: Option<AccountId>,
+    /// Whether a program is known to have run as `effective`.
+    ran: bool,
     pub first: i64,
     pub last: i64,
     pub act: Act,
@@ -71,6 +73,7 @@ impl Draft {
             used: None,
             actor: None,
             effective: None,
+            ran: false,
             first: evidence.time,
             last: evidence.time,
             act: Act::None,
@@ -106,11 +109,11 @@ impl Draft {
         self.used = self.used.or(evidence.used);
         self.actor = self.actor.or(evidence.actor);
         // A program that ran says more than what was set up for it.
-        let ran = evidence.effective.filter(|_| evidence.process.is_some());
-        self.effective = match ran {
-            Some(_) if self.processes.is_empty() => ran,
-            _ => self.effective.or(evidence.effective),
-        };
+        let ran = evidence.effective.is_some() && evidence.process.is_some();
+        if self.effective.is_none() || ran && !self.ran {
+            self.effective = evidence.effective;
+        }
+        self.ran |= ran;
         self.sessions.extend(evidence.session);
         self.processes.extend(evidence.process);
         self.source_processes.extend(evidence.source_process);

@@ -22,6 +22,9 @@ pub(crate) struct CommandLine {
     pub words: Vec<String>,
 }
 
+/// The account of Windows itself, as its tools write it.
+pub(crate) const SYSTEM: &str = "SYSTEM";
+
 impl CommandLine {
     pub fn new(image: &str, original: &str, command: &str) -> Self {
         Self {

@@ -287,7 +287,7 @@ pub fn analyse(
         surprises.as_deref(),
     );
     let services = world.service_accounts(&canonical);
-    let system = world.accounts.of_text("SYSTEM");
+    let system = world.accounts.of_text(command::SYSTEM);
     let inferred = actor::infer(
         &world,
         &drafts,

@@ -459,6 +459,9 @@ fn presumed(
         return session.outbound.map(standing);
     }
     let times = meant(world, hop);
+    if times.is_empty() {
+        return acting;
+    }
     let validated = |given: &Vec<Validated<'_>>| {
         times.iter().any(|time| {
             let start = given.partition_point(|one| one.0 < time - AT_ONCE);
@@ -470,7 +473,7 @@ fn presumed(
     let mut accounts = origins
         .validated
         .iter()
-        .filter(|(id, given)| world.accounts.is_user(**id) && validated(given))
+        .filter(|(_, given)| validated(given))
         .map(|(id, _)| *id);
     match (accounts.next(), accounts.next()) {
         (Some(only), None) => Some(only),

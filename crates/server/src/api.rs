@@ -446,7 +446,7 @@ const ENDPOINTS: [Endpoint; 44] = {
                 Patch,
                 "/api/v1/exceptions/{id}",
                 Analyst,
-                "Says anew what an exception covers, why, and until when; 409 if somebody else has changed it since the version given.",
+                "Replaces what an exception covers, its reason and its end; 409 if somebody else has changed it since the version given.",
                 "Exception",
                 |with| on(with, environment::change),
             )

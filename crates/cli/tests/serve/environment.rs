@@ -7,16 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::served::{Answer, PASSWORD, Served, folder};
-
-const DETECTION: &str = "name: Service Installed
-id: service-installed
-type: TTP
-search: EventCode=4697 | table _time dest user service
-rba:
-  message: $service$ was installed on $dest$
-  risk_objects: [{field: dest, type: system, score: 50}]
-";
+use crate::served::{Answer, DETECTION, PASSWORD, Served, folder};
 
 /// A server with one detection, which also hunts, and with an analyst and a viewer.
 fn start(folder: &Path, more: &[&str]) -> Served {

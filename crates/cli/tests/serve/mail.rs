@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crabwalk_testing::tool;
 use serde_json::{Value, json};
 
-use crate::served::{Served, folder};
+use crate::served::{DETECTION, Served, folder};
 
 /// A mail server, stopped when the test ends.
 pub struct MailServer {
@@ -186,15 +186,6 @@ fn mail_is_sent_encrypted_to_whom_the_certificate_names_after_a_login() {
         assert_eq!(mails(&post).len(), 2);
     }
 }
-
-const DETECTION: &str = "name: Service Installed
-id: service-installed
-type: TTP
-search: EventCode=4697 | table _time dest user service
-rba:
-  message: $service$ was installed on $dest$
-  risk_objects: [{field: dest, type: system, score: 50}]
-";
 
 #[test]
 fn a_mail_that_is_refused_for_now_is_sent_again_and_one_refused_for_good_is_kept_with_the_reason() {

@@ -12,6 +12,16 @@ use base64::engine::general_purpose::STANDARD;
 use crabwalk_testing::program;
 use serde_json::{Value, json};
 
+/// A detection that finds services that were installed.
+pub const DETECTION: &str = "name: Service Installed
+id: service-installed
+type: TTP
+search: EventCode=4697 | table _time dest user service
+rba:
+  message: $service$ was installed on $dest$
+  risk_objects: [{field: dest, type: system, score: 50}]
+";
+
 pub const PASSWORD: &str = "a long enough password";
 
 /// A server that runs, and is killed when the test ends.

@@ -85,7 +85,7 @@ pub fn parse(text: &str) -> Result<Vec<Exception>, String> {
             if one.reason.trim().is_empty() || one.by.trim().is_empty() {
                 return Err(wrong("`reason` and `by` must not be empty"));
             }
-            let ends = end(&one.until).ok_or_else(|| {
+            let ends = Exception::end_of(&one.until).ok_or_else(|| {
                 wrong(&format!(
                     "`until: {}` is neither a date (2027-03-31) nor a time (2027-03-31T12:00:00Z)",
                     one.until
@@ -116,22 +116,23 @@ pub fn parse(text: &str) -> Result<Vec<Exception>, String> {
         .collect()
 }
 
-fn end(text: &str) -> Option<i64> {
-    let text = text.trim();
-    if let Ok(date) = text.parse::<jiff::civil::Date>()
-        && text.len() == 10
-    {
-        let next = date
-            .tomorrow()
-            .ok()?
-            .to_datetime(jiff::civil::Time::midnight());
-        let time = jiff::tz::TimeZone::UTC.to_timestamp(next).ok()?;
-        return Some(time.as_microsecond() - 1);
-    }
-    crate::finding::parse_time(text)
-}
-
 impl Exception {
+    /// The time that an `until` names, in microseconds since 1970-01-01 UTC: for a date the end of that day.
+    pub fn end_of(until: &str) -> Option<i64> {
+        let until = until.trim();
+        if let Ok(date) = until.parse::<jiff::civil::Date>()
+            && until.len() == 10
+        {
+            let next = date
+                .tomorrow()
+                .ok()?
+                .to_datetime(jiff::civil::Time::midnight());
+            let time = jiff::tz::TimeZone::UTC.to_timestamp(next).ok()?;
+            return Some(time.as_microsecond() - 1);
+        }
+        crate::finding::parse_time(until)
+    }
+
     /// Its position: `file:line`, as far as known.
     pub fn place(&self) -> String {
         let file = self.file.as_deref().unwrap_or("exceptions");

@@ -10,7 +10,7 @@ use crabwalk_activity::{
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::files::{WRITES, is_policy, is_runnable};
-use crate::techniques::brief;
+use crate::techniques::{as_whom, brief};
 use crate::world::World;
 
 /// How long after writing a file its use still counts as the writer's.
@@ -400,7 +400,7 @@ fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
         );
         let mut evidence = used(world, process.host, &written, process.reference, what)
             .technique(&["T1570"])
-            .effective(process.user.filter(|_| process.own_session));
+            .effective(as_whom(world, at));
         evidence.process = world.process_key(at);
         out.push(evidence);
     }

@@ -26,24 +26,18 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                     .is_only_then_from(src, standing(account), one.time)
         })
     };
-    // Whoever sits down anywhere reads the policy from a domain controller, by Kerberos, and its LDAP serves everybody.
-    let shows = |world: &World<'_>, at: usize, by_ntlm: bool| {
-        let host = world.sessions.get(at).map(|one| one.host);
-        let controller = host
-            .and_then(|host| world.hosts.get(host))
-            .is_some_and(|host| host.domain_controller);
-        if controller {
-            by_ntlm && is_new(world, at)
-        } else {
-            by_ntlm || is_new(world, at)
-        }
-    };
     for (at, session) in world.sessions.iter().enumerate() {
-        if session.logon_type == 3
-            && session.kind == AccountKind::User
-            && let (Place::Host(src), Some(account)) = (session.source, session.account)
-            && shows(world, at, session.package == Package::Ntlm)
-        {
+        if session.logon_type != 3 || session.kind != AccountKind::User {
+            continue;
+        }
+        let by_ntlm = session.package == Package::Ntlm;
+        let host = world.hosts.get(session.host);
+        // Whoever sits down anywhere reads the policy from a domain controller, by Kerberos, and its LDAP serves everybody.
+        let shows = match host.is_some_and(|host| host.domain_controller) {
+            true => by_ntlm && is_new(world, at),
+            false => by_ntlm || is_new(world, at),
+        };
+        if shows && let (Place::Host(src), Some(account)) = (session.source, session.account) {
             logons
                 .entry((src, session.host, account))
                 .or_default()

@@ -25,7 +25,7 @@ mod wmi;
 
 use std::collections::BTreeSet;
 
-use crabwalk_activity::{AccountKind, HostId, SECOND, is_service_logon};
+use crabwalk_activity::{AccountId, AccountKind, HostId, SECOND, base_name, is_service_logon};
 
 use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Kind, Sink};
@@ -253,6 +253,26 @@ pub(crate) struct Started {
     pub command: String,
 }
 
+/// As whom a process acts for a client. PsExec's service does nothing as itself: what it starts tells.
+pub(crate) fn as_whom(world: &World<'_>, at: usize) -> Option<AccountId> {
+    // A helper or two of the console may come before the command.
+    const FEW: usize = 8;
+    let user = |at: usize| {
+        let process = world.processes.get(at).filter(|one| one.own_session)?;
+        Some((process.user?, process.image))
+    };
+    let (itself, image) = user(at)?;
+    if !service::impersonates("", image) {
+        return Some(itself);
+    }
+    world
+        .descendants(at, FEW)
+        .into_iter()
+        .filter_map(|(child, _)| user(child))
+        .find(|(_, image)| !base_name(image).eq_ignore_ascii_case("conhost.exe"))
+        .map(|(client, _)| client)
+}
+
 /// Evidence from a process on the destination.
 pub(crate) fn ran(
     world: &World<'_>,
@@ -273,7 +293,7 @@ pub(crate) fn ran(
         what,
     )
     .technique(techniques)
-    .effective(process.user.filter(|_| process.own_session))
+    .effective(as_whom(world, at))
     .in_session(world, process.logon_id);
     evidence.weight = 0.15;
     evidence.class = Class::Execution;

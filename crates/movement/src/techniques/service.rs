@@ -9,7 +9,7 @@ use crabwalk_activity::{
 };
 
 use super::{Shares, Shown, Started, Technique, ToolName, brief, ran, writes_to_own_share};
-use crate::command::{CommandLine, Named};
+use crate::command::{CommandLine, Named, SYSTEM};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
 use crate::used::Use;
@@ -58,8 +58,7 @@ impl Technique for Service {
     fn client(&self, command: &CommandLine) -> Option<Named> {
         if command.is_psexec() {
             let mut named = command.on(command.unc(), command.option(&["u"]), TECHNIQUES)?;
-            let as_system = command.says("-s") || command.says("/s");
-            named.runs_as = as_system.then(|| "SYSTEM".to_owned());
+            named.runs_as = as_system(command).then(|| SYSTEM.to_owned());
             return Some(named);
         }
         if command.program != "sc" {
@@ -450,8 +449,34 @@ fn silent<'a, F>(world: &mut World<'a>, row: &Row<'a, '_, F>, service: &str) -> 
     .weighs(Class::ServiceProcess, 0.1)
 }
 
+/// Whether PsExec is told to run the command as the system (`-s`): its own options come before the command.
+fn as_system(command: &CommandLine) -> bool {
+    const WITH_VALUE: [&str; 6] = ["u", "p", "n", "r", "w", "a"];
+    let mut words = command.words.iter().skip(1).peekable();
+    while let Some(word) = words.next() {
+        if word.starts_with("\\\\") {
+            continue;
+        }
+        let Some(option) = word.strip_prefix(['-', '/']) else {
+            return false;
+        };
+        let option = option.to_lowercase();
+        if option == "s" {
+            return true;
+        }
+        // `-i` may be followed by the number of a session.
+        let is_number = |next: &&String| next.bytes().all(|b| b.is_ascii_digit());
+        if WITH_VALUE.contains(&option.as_str())
+            || option == "i" && words.peek().is_some_and(is_number)
+        {
+            words.next();
+        }
+    }
+    false
+}
+
 /// PsExec and its likes, whose service runs the command as its client by default.
-fn impersonates(name: &str, image_path: &str) -> bool {
+pub(crate) fn impersonates(name: &str, image_path: &str) -> bool {
     let (name, path) = (name.to_lowercase(), image_path.to_lowercase());
     ["psexesvc", "paexec", "csexec"]
         .iter()

@@ -6,15 +6,12 @@ use crabwalk_activity::tasks::{actions, principal};
 use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of};
 
 use super::{Shares, Shown, Started, Technique, ToolName, brief, leaves_output, ran};
-use crate::command::{CommandLine, Named};
+use crate::command::{CommandLine, Named, SYSTEM};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::files::WRITES;
 use crate::programs::program;
 use crate::used::Use;
 use crate::world::World;
-
-/// The account of Windows itself, as its tools and records write it.
-const SYSTEM: &str = "SYSTEM";
 
 /// Scheduled tasks.
 pub(crate) struct Task;
@@ -64,7 +61,7 @@ impl Technique for Task {
                 let mut named = command.on(host, user, &["T1053.005"])?;
                 // An empty name stands for the system, too.
                 named.runs_as = command.option(&["ru"]).map(|name| {
-                    let system = name.is_empty() || name.starts_with('/');
+                    let system = name.is_empty() || name.starts_with(['/', '-']);
                     if system { SYSTEM.to_owned() } else { name }
                 });
                 Some(named)

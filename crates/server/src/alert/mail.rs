@@ -74,7 +74,7 @@ pub struct MailServer {
 /// Why mail cannot be sent this way.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// An address is none.
+    /// Not an e-mail address.
     #[error("`{address}` is not an e-mail address: {why}")]
     Address {
         /// As it was given.
@@ -101,7 +101,7 @@ impl Mail {
     /// Mail through a server to an address.
     ///
     /// # Errors
-    /// If an address is none, or the mail would cross the network unencrypted.
+    /// If an address is not valid, or the mail would cross the network unencrypted.
     pub fn new(server: MailServer, to: &str) -> Result<Self, MailError> {
         let mailbox = |text: &str| {
             text.parse::<Mailbox>().map_err(|error| MailError::Address {

@@ -217,7 +217,7 @@ impl Alerts {
         let (mut waiting, mut given_up) = (Vec::new(), Vec::new());
         for posted in self.posted.all().iter().rev() {
             for (output, failed) in &posted.failed {
-                // What was configured once is not to be mended.
+                // An output that is no longer configured needs no mending.
                 let Some(name) = names.get(output) else {
                     continue;
                 };
@@ -358,7 +358,7 @@ impl Alerts {
     pub async fn test(&self) -> Vec<(String, Result<(), String>)> {
         let now = jiff::Timestamp::now();
         let alert = Alert {
-            // A second test is no repeat of the first.
+            // A second test must not count as a repeat of the first.
             id: format!("test-{}", now.as_microsecond()),
             kind: "test".to_owned(),
             title: "Crabwalk's alerts arrive here".to_owned(),

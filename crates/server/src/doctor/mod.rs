@@ -120,10 +120,11 @@ pub fn examine(config: &Config, how: Examination) -> Vec<Check> {
         Ok(None) => checks.extend(wire::bindable(config)),
         _ => checks.extend(wire::answers(config)),
     }
+    // Where nothing tells which process it is, it runs all the same.
+    let is_running = matches!(running, Ok(Some(_)));
     let pid = running.ok().flatten().flatten();
     checks.extend(system::limits(config, pid));
     checks.extend(system::confinement(pid));
-    let is_running = pid.is_some();
     checks.extend(state::store(data, how.thorough));
     checks.extend(state::log(data, is_running));
     checks.extend(state::files(data));
@@ -139,7 +140,7 @@ fn outputs(config: &Config, data: Option<&Path>, how: Examination) -> Vec<Check>
     if config.alerts.is_empty() {
         checks.push(Check::warning(
             NAME,
-            "they go nowhere: nobody is told who does not look at the pages",
+            "they go nowhere: whoever is not looking at the pages learns nothing",
             "configure an output: `crabwalk serve --help` lists them under --alert",
         ));
         return checks;
@@ -162,10 +163,7 @@ fn outputs(config: &Config, data: Option<&Path>, how: Examination) -> Vec<Check>
     if let Some(why) = given_up.first() {
         checks.push(Check::warning(
             NAME,
-            format!(
-                "{} were not accepted for good, the last: {why}",
-                given_up.len()
-            ),
+            format!("{} were given up on, the last: {why}", given_up.len()),
             "mend the output; the pages and GET /api/v1/alerts have these alerts",
         ));
     }

@@ -106,7 +106,7 @@ pub struct Decided {
 impl Exception {
     /// When it ends, in microseconds since 1970-01-01 UTC.
     pub fn ends(&self) -> Option<i64> {
-        end(&self.until)
+        Silencing::end_of(&self.until)
     }
 
     /// What it covers, in a few words.
@@ -128,16 +128,6 @@ impl Exception {
     }
 }
 
-/// The end of a date, or a time.
-fn end(text: &str) -> Option<i64> {
-    if text.len() == 10 {
-        let day: jiff::Timestamp = format!("{text}T00:00:00Z").parse().ok()?;
-        return Some(day.as_microsecond() + DAY - 1);
-    }
-    let time: jiff::Timestamp = text.parse().ok()?;
-    Some(time.as_microsecond())
-}
-
 impl Decided {
     fn problems(&self, now: i64) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -153,10 +143,7 @@ impl Decided {
         let mut texts = texts.chain([&self.detection, &self.reason, &self.until]);
         if texts.any(|text| text.chars().count() > MOST_TEXT || text.chars().any(char::is_control))
         {
-            wrong(
-                "reason",
-                "a text is too long, or has characters that are none",
-            );
+            wrong("reason", "a text is too long, or has control characters");
         }
         let patterns: usize = self.fields.values().map(Vec::len).sum();
         if self.fields.len() > MOST_FIELDS || patterns > MOST_FIELDS * 4 {
@@ -182,7 +169,7 @@ impl Decided {
         if self.reason.trim().is_empty() {
             wrong("reason", "say why these findings are expected");
         }
-        match end(self.until.trim()) {
+        match Silencing::end_of(&self.until) {
             None => wrong(
                 "until",
                 "write a date, such as 2027-03-31, or a time, such as 2027-03-31T12:00:00Z",

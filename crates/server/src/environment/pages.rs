@@ -70,7 +70,7 @@ fn refused(error: &ChangeError) -> Response {
 /// What a change needs besides being written: runs use it from now on.
 async fn use_it(server: &Arc<Server>) {
     let shared = Arc::clone(server);
-    // Content is loaded anew, which takes a moment; whatever happens to it, the change is made.
+    // Content is loaded again, which takes a moment. The change stands even if that fails.
     let _ = tokio::task::spawn_blocking(move || {
         if let Some(schedules) = &shared.schedules {
             schedules.reload();

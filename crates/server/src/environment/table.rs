@@ -204,7 +204,7 @@ impl Table {
                 wrong(
                     0,
                     name,
-                    format!("`{name}` is no name of a column: letters, digits and _"),
+                    format!("`{name}` is not a column name: use letters, digits and _"),
                 );
             } else if !names.insert(name) {
                 wrong(0, name, format!("there are two columns `{name}`"));
@@ -239,7 +239,7 @@ impl Table {
                     wrong(
                         at,
                         name,
-                        format!("`{name}` is too long, or has characters that are none"),
+                        format!("`{name}` is too long, or has control characters"),
                     );
                     continue;
                 }
@@ -259,7 +259,10 @@ impl Table {
                         wrong(
                             at,
                             name,
-                            format!("`{value}` is no priority: {}", list(&PRIORITIES, "or", 9)),
+                            format!(
+                                "`{value}` is not a priority: use {}",
+                                list(&PRIORITIES, "or", 9)
+                            ),
                         );
                     }
                     if kind.keys().contains(&name.as_str()) {
@@ -275,11 +278,7 @@ impl Table {
             }
             if !is_named {
                 let keys = list(kind.keys(), "or", 9);
-                wrong(
-                    at,
-                    "",
-                    format!("it says of nobody what it says: fill in {keys}"),
-                );
+                wrong(at, "", format!("it names nobody: fill in {keys}"));
             }
         }
         problems
@@ -409,7 +408,7 @@ mod tests {
                 "ip,a$b\n10.0.0.1,\n",
                 0,
                 "a$b",
-                "no name of a column",
+                "not a column name",
             ),
             (
                 Kind::Assets,
@@ -430,7 +429,7 @@ mod tests {
                 "ip,priority\n10.0.0.1,urgent\n",
                 0,
                 "priority",
-                "no priority",
+                "not a priority",
             ),
             (
                 Kind::Assets,

@@ -36,7 +36,7 @@ use journal::{Journal, Progress, Ran, Run};
 const MOST_TICKS: usize = 24;
 /// How often to look for new events and due ticks.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often content is loaded anew, for changes of its files.
+/// How often the content's files are checked for changes.
 const RELOAD: Duration = Duration::from_secs(300);
 /// Delay before a failed run is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -159,7 +159,6 @@ impl Settings {
     }
 }
 
-/// A detection and what makes it run.
 /// Detections of a plan, prepared.
 struct Ready {
     /// The number of the plan.
@@ -218,6 +217,7 @@ fn stamp(paths: &[PathBuf]) -> u64 {
     hash.digest()
 }
 
+/// A detection and what makes it run.
 struct Planned {
     detection: Arc<Detection>,
     timing: Timing,
@@ -470,7 +470,7 @@ impl Schedules {
             .unwrap_or_default()
     }
 
-    /// Loads content and saved searches anew.
+    /// Loads content and saved searches again.
     pub fn reload(&self) {
         self.shared.load();
     }
