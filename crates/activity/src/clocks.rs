@@ -3,11 +3,13 @@
 //! Only exact matches of the client's address and port count: the connection as either host or a sensor saw it, the
 //! network logon over it, and the tickets that a domain controller issued over it.
 
-use crate::facts;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::activity::Activity;
+use hashbrown::HashMap;
+
+use crate::activity::{Activity, Ends};
+use crate::facts;
 use crate::identity::{HostId, Place, address};
 pub use crate::row::Clocks;
 use crate::row::for_each;
@@ -85,9 +87,11 @@ fn sightings(activity: &Activity<'_>) -> HashMap<Key, Vec<Sighting>> {
             });
         }
     };
-    for session in &activity.sessions {
-        served(session.ip, session.port, session.host, session.time);
-    }
+    for_each(activity.catalog, facts::Logon, |row| {
+        if let Some(host) = activity.hosts.known(row.host) {
+            served(address(row.ip_address()), row.ip_port(), host, row.time);
+        }
+    });
     for_each(activity.catalog, facts::TicketRequest, |row| {
         if let Some(host) = activity.hosts.known(row.host) {
             let port = row.ip_port();
@@ -109,7 +113,8 @@ fn middle(values: &mut [i64]) -> Option<(i64, bool)> {
 
 /// Pairs of clocks that differ, and how far each host's clock is ahead of the common one, which is that of the domain
 /// controllers or, failing that, of most hosts.
-pub fn estimate(activity: &Activity<'_>) -> (Vec<Skew>, Clocks) {
+pub fn estimate(ends: &Ends<'_>) -> (Vec<Skew>, Clocks) {
+    let activity = &ends.0;
     let mut differences: BTreeMap<(HostId, HostId), Vec<i64>> = BTreeMap::new();
     for mut seen in sightings(activity).into_values() {
         seen.sort_unstable();

@@ -4,8 +4,9 @@
 //! host's own end. For one that it accepted, some releases of Windows write the local side first and some the remote
 //! one, so the field names prove nothing; addresses and ports do.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
+
+use hashbrown::HashSet;
 
 use crate::facts::{FilterConnection, SysmonConnection};
 use crate::identity::{AccountId, HostId, Hosts, Place, address};

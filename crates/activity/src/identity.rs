@@ -3,7 +3,7 @@
 //! Facts come from logs that the machine itself wrote (its own addresses in Sysmon 3 and 5156) or that the domain
 //! proved (a machine account's Kerberos ticket). What a client claims about itself never joins identities.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
@@ -11,6 +11,7 @@ pub use crabwalk_vocabulary::account::{AccountKind, kind_of};
 use crabwalk_vocabulary::account::{of_services, well_known};
 pub use crabwalk_vocabulary::address;
 use crabwalk_vocabulary::time::day;
+use hashbrown::HashMap;
 
 /// A host, by its place in [`Hosts::all`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

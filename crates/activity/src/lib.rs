@@ -38,6 +38,7 @@ pub mod clocks;
 mod connections;
 mod declared;
 pub mod facts;
+mod grouped;
 mod identity;
 mod kerberos;
 mod processes;
@@ -46,7 +47,7 @@ mod sessions;
 pub mod tasks;
 mod text;
 
-pub use activity::{Activity, Relations, Span};
+pub use activity::{Activity, Ends, Relations, Span};
 pub use clocks::Skew;
 pub use connections::{Connection, End, Reported, source_serves};
 pub use declared::demand;

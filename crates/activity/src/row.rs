@@ -1,6 +1,5 @@
 //! Reading event tables row by row.
 
-use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use crabwalk_events::catalog::{ALWAYS, Events};
@@ -9,6 +8,7 @@ use crabwalk_sources::collect::HOST;
 use crabwalk_sources::pack::Texts;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray};
 use datafusion::arrow::datatypes::DataType;
+use hashbrown::HashMap;
 
 use crate::declared::{Wanted, declared};
 use crate::facts::{EventType, Fact};
@@ -192,13 +192,18 @@ pub fn for_each<'a, F: Fact>(log: Log<'a>, _: F, mut each: impl FnMut(&Row<'a, '
                 continue;
             };
             let hosts = events.column(HOST).and_then(|column| Texts::new(column));
+            // Events of one host come together.
+            let mut clock = ("", log.common("", 0));
             for row in 0..events.rows() {
                 let host = hosts.and_then(|hosts| hosts.get(row)).unwrap_or_default();
+                if host != clock.0 {
+                    clock = (host, log.common(host, 0));
+                }
                 each(&Row {
                     columns: &columns,
                     row,
                     fact: PhantomData,
-                    time: log.common(host, times.value(row)),
+                    time: times.value(row) + clock.1,
                     reference: events.reference(row),
                     host,
                     event_id: event_type.1,

@@ -14,9 +14,10 @@
 //! This is a conclusion, not a witness: it affects neither confidence nor links, rank or verdict, and the case marks
 //! it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::{AccountId, AccountKind, HostId, ProcessKey, SECOND, base_name};
+use hashbrown::HashSet;
 
 use crate::World;
 use crate::assemble::Draft;

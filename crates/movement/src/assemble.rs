@@ -1,11 +1,12 @@
 //! Assembling observations into hops. Nothing here depends on a technique.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Package, Place, ProcessKey, SECOND, Session, SessionKey,
     address, base_name,
 };
+use hashbrown::HashMap;
 
 use crate::agreement;
 use crate::evidence::{Act, Class, Evidence, Family, Kind};

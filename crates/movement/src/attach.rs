@@ -4,13 +4,14 @@
 //! everybody. A finding belongs to a hop if it rests on the same event as one of its witnesses, on an event of its
 //! session or of the programs that performed or resulted from it, or if it names an account of the hop and both ends.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crabwalk_activity::{HostId, SECOND, is_service_logon};
 use crabwalk_events::EventRef;
 use crabwalk_vocabulary::account::plain;
 use crabwalk_vocabulary::{address, host_key};
+use hashbrown::{HashMap, HashSet};
 
 use crate::assemble::{Draft, Witness};
 use crate::world::World;

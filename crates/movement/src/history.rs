@@ -1,7 +1,7 @@
 //! Habits of hosts and accounts, from the days on which they do the same.
 
 use crabwalk_activity::facts;
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use crabwalk_activity::{
     AccountId, AccountKind, Activity, HostId, Place, Session, for_each, kind_of,

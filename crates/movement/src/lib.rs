@@ -67,7 +67,7 @@ use assemble::Draft;
 pub use assemble::Witness;
 pub use attach::Found;
 use crabwalk_activity::clocks::{self, Clocks};
-use crabwalk_activity::{AccountId, Activity, Log, Relations, Tables};
+use crabwalk_activity::{AccountId, Ends, Log, Relations, Tables};
 pub use crabwalk_activity::{Skew, demand};
 use crabwalk_events::assets::Assets;
 use crabwalk_events::{Catalog, CatalogError};
@@ -253,14 +253,15 @@ pub fn analyse(
 ) -> Result<(Movement, Relations), CatalogError> {
     let tables = Tables::read(catalog)?;
     let as_logged = Clocks::new();
-    let activity = Activity::new(Log::new(&tables, &as_logged));
-    let (skew, clocks) = clocks::estimate(&activity);
-    let activity = if clocks.is_empty() {
-        activity
+    let ends = Ends::read(Log::new(&tables, &as_logged));
+    let (skew, clocks) = clocks::estimate(&ends);
+    let ends = if clocks.is_empty() {
+        ends
     } else {
-        Activity::new(Log::new(&tables, &clocks))
+        drop(ends);
+        Ends::read(Log::new(&tables, &clocks))
     };
-    let mut world = World::new(activity);
+    let mut world = World::new(ends.complete());
     let evidence = collect::collect(&mut world);
     let canonical = world.accounts.canonical();
     let (mut drafts, left_out) = drafts(&mut world, evidence, &canonical);

@@ -1,9 +1,8 @@
 //! The missing witnesses of a hop, and the reasons.
 
-use std::collections::HashMap;
-
 use crabwalk_activity::HostId;
 use crabwalk_activity::channel::{is_of_a_host, is_syslog};
+use hashbrown::HashMap;
 
 use crate::assemble::{Draft, Witness};
 use crate::evidence::Kind;

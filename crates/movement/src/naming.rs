@@ -1,9 +1,10 @@
 //! Hosts, accounts, hops and paths as they are reported: with ids and names instead of places in lists.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::{AccountId, AccountKind, HostId};
 use crabwalk_vocabulary::AccountRole;
+use hashbrown::HashSet;
 
 use crate::actor::Inferred;
 use crate::assemble::{self, Draft};

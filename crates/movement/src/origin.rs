@@ -5,7 +5,8 @@
 //! Such events happen minutes to days before the hop and do not name its destination, so they join finished hops.
 
 use crabwalk_activity::facts;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Package, Place, Row, SECOND, base_name, for_each,

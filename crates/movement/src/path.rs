@@ -1,8 +1,9 @@
 //! Linking hops, and chaining them into paths.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_events::assets::Assets;
+use hashbrown::HashMap;
 
 use crabwalk_activity::{AccountId, HostId, SECOND};
 

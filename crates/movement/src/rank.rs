@@ -21,10 +21,11 @@
 //! account's own other days.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::{AccountId, AccountKind, HostId};
 use crabwalk_vocabulary::is_asserted;
+use hashbrown::HashMap;
 
 use crate::assemble::{Draft, techniques};
 use crate::attach::Found;

@@ -1,7 +1,7 @@
 //! What techniques and the assembly query: the activity, and movement's own additions to it.
 
 use crabwalk_activity::facts;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::ops::{Deref, DerefMut};
 
 use crabwalk_activity::{

@@ -1,12 +1,14 @@
 //! Which host had which address at what time, as far as the logs prove it.
 
-use crate::facts;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::Activity;
 use super::claims::{Claim, undisputed};
 use crate::connections::{End, each_end, is_service_port, oriented};
+use crate::facts;
 use crate::identity::{AccountKind, HostId, Hosts, Place, address, kind_of, short};
 use crate::kerberos::{is_certificate, is_refused, ports_of_class, service_of};
 use crate::row::{Log, for_each};

@@ -5,10 +5,11 @@
 //! is there. But leases end. A machine that had an address before and after has kept it only if it was not seen elsewhere in
 //! the meantime; clients of a VPN take the addresses of its pool by turns.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crabwalk_vocabulary::time::day;
+use hashbrown::HashMap;
 
 use crate::identity::{HostId, Hosts, Seen, runs};
 use crate::text::SECOND;

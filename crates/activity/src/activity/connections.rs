@@ -6,14 +6,20 @@ use std::net::IpAddr;
 
 use super::Activity;
 use crate::connections::{Connection, each_connection, oriented};
+use crate::grouped::Grouped;
 use crate::identity::{HostId, Hosts, Place};
-use crate::row::for_each;
+use crate::row::{count, for_each};
 
 impl<'a> Activity<'a> {
     pub(super) fn read_connections(&mut self) {
         let catalog = self.catalog;
         let (hosts, accounts, connections) =
             (&mut self.hosts, &mut self.accounts, &mut self.connections);
+        // Reserve at once: a list that grows by doubling needs three times its size.
+        let most = count(catalog, facts::SysmonConnection)
+            + count(catalog, facts::FilterConnection)
+            + count(catalog, facts::ZeekConnection);
+        connections.reserve_exact(most);
         let own = &self.own_addresses;
         each_connection(catalog, |one| {
             let writer = hosts.writer(one.host);
@@ -80,23 +86,16 @@ impl<'a> Activity<'a> {
                     b.time, b.src_ip, b.src_port, b.dst_ip, b.dst_port, b.observer, b.inbound,
                 ))
         });
-        for (at, one) in connections.iter().enumerate() {
-            self.by_client
-                .entry((one.src_ip, one.src_port))
-                .or_default()
-                .push(at);
-            if one.dst_port == 3389 && !one.process_guid.is_empty() {
-                self.by_process
-                    .entry(one.process_guid)
-                    .or_default()
-                    .push(at);
-            }
-            if let Place::Host(host) = one.dst
-                && one.src != one.dst
-            {
-                self.inbound.entry(host).or_default().push(at);
-            }
-        }
+        let all = || connections.iter().zip(0..);
+        self.by_client = Grouped::new(all().map(|(one, at)| ((one.src_ip, one.src_port), at)));
+        self.by_process = Grouped::new(all().filter_map(|(one, at)| {
+            let desktop = one.dst_port == 3389 && !one.process_guid.is_empty();
+            desktop.then_some((one.process_guid, at))
+        }));
+        self.inbound = Grouped::new(all().filter_map(|(one, at)| match one.dst {
+            Place::Host(host) if one.src != one.dst => Some((host, at)),
+            _ => None,
+        }));
     }
 
     /// What the ends and the network recorded about a connection from an address and port around a time.
@@ -109,9 +108,8 @@ impl<'a> Activity<'a> {
     ) -> impl Iterator<Item = (usize, &Connection<'a>)> {
         self.by_client
             .get(&(ip, port))
-            .into_iter()
-            .flatten()
-            .filter_map(|at| self.connections.get(*at).map(|one| (*at, one)))
+            .iter()
+            .filter_map(|at| Some((*at as usize, self.connections.get(*at as usize)?)))
             .filter(move |(_, one)| port != 0 && (one.time - time).abs() <= span)
     }
 
@@ -119,9 +117,8 @@ impl<'a> Activity<'a> {
     pub fn outbound_of(&self, guid: &str) -> impl Iterator<Item = &Connection<'a>> {
         self.by_process
             .get(guid)
-            .into_iter()
-            .flatten()
-            .filter_map(|at| self.connections.get(*at))
+            .iter()
+            .filter_map(|at| self.connections.get(*at as usize))
             .filter(|one| !one.inbound)
     }
 
@@ -132,13 +129,13 @@ impl<'a> Activity<'a> {
         from: i64,
         to: i64,
     ) -> impl Iterator<Item = (usize, &Connection<'a>)> {
-        let all = self.inbound.get(&host).map_or(&[][..], Vec::as_slice);
-        let start =
-            all.partition_point(|at| self.connections.get(*at).is_some_and(|one| one.time < from));
+        let all = self.inbound.get(&host);
+        let of = |at: &u32| self.connections.get(*at as usize);
+        let start = all.partition_point(|at| of(at).is_some_and(|one| one.time < from));
         all.get(start..)
             .unwrap_or_default()
             .iter()
-            .filter_map(|at| self.connections.get(*at).map(|one| (*at, one)))
+            .filter_map(move |at| Some((*at as usize, of(at)?)))
             .take_while(move |(_, one)| one.time <= to)
     }
 

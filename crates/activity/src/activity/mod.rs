@@ -10,12 +10,14 @@ mod processes;
 mod relations;
 mod sessions;
 
-use crate::facts;
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+
+use hashbrown::{HashMap, HashSet};
 
 use crate::channel::is_of_a_host;
 use crate::connections::Connection;
+use crate::facts;
+use crate::grouped::Grouped;
 use crate::identity::{AccountId, Accounts, HostId, Hosts};
 use crate::kerberos::service_of;
 use crate::processes::Process;
@@ -35,48 +37,49 @@ pub struct Activity<'a> {
     pub sessions: Vec<Session>,
     /// Indexes into `sessions`, by host, LogonId and time.
     sessions_by_id: Vec<u32>,
-    /// Indexes into `sessions`, by host and time, with the start of each host's sessions.
-    sessions_by_host: Vec<u32>,
-    sessions_of_host: HashMap<HostId, std::ops::Range<usize>>,
+    sessions_of_host: Grouped<HostId>,
     /// All connections, earliest first.
     pub connections: Vec<Connection<'a>>,
-    by_client: HashMap<(IpAddr, u16), Vec<usize>>,
-    inbound: HashMap<HostId, Vec<usize>>,
+    by_client: Grouped<(IpAddr, u16)>,
+    inbound: Grouped<HostId>,
     /// Connections of each process of the remote desktop client.
-    by_process: HashMap<&'a str, Vec<usize>>,
+    by_process: Grouped<&'a str>,
     /// All processes, by start time.
     pub processes: Vec<Process<'a>>,
     by_guid: HashMap<&'a str, usize>,
-    by_pid: HashMap<(HostId, u64), Vec<usize>>,
+    by_pid: Grouped<(HostId, u64)>,
     /// The children of each process.
-    children: HashMap<usize, Vec<usize>>,
+    children: Grouped<usize>,
     /// Processes of each host by time.
-    processes_of_host: HashMap<HostId, Vec<usize>>,
+    processes_of_host: Grouped<HostId>,
     boots: HashMap<HostId, Vec<i64>>,
     /// Addresses that hosts' own connection logs prove to be theirs.
     own_addresses: HashSet<(HostId, IpAddr)>,
 }
 
-impl<'a> Activity<'a> {
+/// Half of an [`Activity`]: machines with their addresses, and connections. That is enough to compare clocks, which
+/// decides how all times are read.
+pub struct Ends<'a>(pub(crate) Activity<'a>);
+
+impl<'a> Ends<'a> {
     /// Reads the logs.
-    pub fn new(catalog: Log<'a>) -> Self {
-        let mut all = Self {
+    pub fn read(catalog: Log<'a>) -> Self {
+        let mut all = Activity {
             catalog,
             hosts: Hosts::default(),
             accounts: Accounts::default(),
             sessions: Vec::new(),
             sessions_by_id: Vec::new(),
-            sessions_by_host: Vec::new(),
-            sessions_of_host: HashMap::new(),
+            sessions_of_host: Grouped::default(),
             connections: Vec::new(),
-            by_client: HashMap::new(),
-            inbound: HashMap::new(),
-            by_process: HashMap::new(),
+            by_client: Grouped::default(),
+            inbound: Grouped::default(),
+            by_process: Grouped::default(),
             processes: Vec::new(),
             by_guid: HashMap::new(),
-            by_pid: HashMap::new(),
-            children: HashMap::new(),
-            processes_of_host: HashMap::new(),
+            by_pid: Grouped::default(),
+            children: Grouped::default(),
+            processes_of_host: Grouped::default(),
             boots: HashMap::new(),
             own_addresses: HashSet::new(),
         };
@@ -106,11 +109,24 @@ impl<'a> Activity<'a> {
         all.learn_domains();
         all.read_boots();
         all.read_accounts();
-        all.read_sessions();
         all.read_connections();
+        Self(all)
+    }
+
+    /// Reads the rest.
+    pub fn complete(self) -> Activity<'a> {
+        let mut all = self.0;
+        all.read_sessions();
         all.read_processes();
         all.add_unlogged_sessions();
         all
+    }
+}
+
+impl<'a> Activity<'a> {
+    /// Reads the logs.
+    pub fn new(catalog: Log<'a>) -> Self {
+        Ends::read(catalog).complete()
     }
 
     /// Interns accounts that only domain controllers name, before any account is taken for another.

@@ -1,12 +1,14 @@
 //! The processes that hosts logged, and their parents.
 
+use hashbrown::{HashMap, HashSet};
+
 use crate::facts;
-use std::collections::{HashMap, HashSet};
 
 use super::Activity;
+use crate::grouped::Grouped;
 use crate::identity::{AccountId, HostId};
 use crate::processes::{Process, ProcessKey};
-use crate::row::for_each;
+use crate::row::{count, for_each};
 use crate::sessions::{is_service_logon, logon_time};
 use crate::text::{SECOND, base_name, number};
 
@@ -23,6 +25,8 @@ impl<'a> Activity<'a> {
         let catalog = self.catalog;
         let (hosts, accounts, processes) =
             (&mut self.hosts, &mut self.accounts, &mut self.processes);
+        let most = count(catalog, facts::SysmonProcess) + count(catalog, facts::ProcessCreation);
+        processes.reserve_exact(most);
         for_each(catalog, facts::SysmonProcess, |row| {
             processes.push(Process {
                 host: hosts.writer(row.host),
@@ -94,17 +98,14 @@ impl<'a> Activity<'a> {
             if !one.guid.is_empty() {
                 self.by_guid.entry(one.guid).or_insert(at);
             }
-            // Number 0 is the idle process, which starts nothing; here it stands for a number that was not logged.
-            if one.pid != 0 {
-                self.by_pid.entry((one.host, one.pid)).or_default().push(at);
-            }
-            self.processes_of_host.entry(one.host).or_default().push(at);
         }
-        for at in 0..self.processes.len() {
-            if let Some(parent) = self.parent(at) {
-                self.children.entry(parent).or_default().push(at);
-            }
-        }
+        let all = || processes.iter().zip(0..);
+        // Number 0 is the idle process, which starts nothing; here it stands for a number that was not logged.
+        let numbered = all().filter(|(one, _)| one.pid != 0);
+        self.by_pid = Grouped::new(numbered.map(|(one, at)| ((one.host, one.pid), at)));
+        self.processes_of_host = Grouped::new(all().map(|(one, at)| (one.host, at)));
+        let places = 0..self.processes.len();
+        self.children = Grouped::new(places.filter_map(|at| Some((self.parent(at)?, at))));
         self.read_ends();
         self.complete_old_starts();
         // Older Windows does not name the parent: take the last start under that number.
@@ -167,9 +168,8 @@ impl<'a> Activity<'a> {
             let began = self
                 .children
                 .get(&at)
-                .into_iter()
-                .flatten()
-                .filter_map(|child| self.processes.get(*child))
+                .iter()
+                .filter_map(|child| self.processes.get(*child as usize))
                 .filter(|child| child.time - one.time <= TELLS)
                 .map(|child| (child.creator_logon, child.user));
             let did = done
@@ -255,11 +255,12 @@ impl<'a> Activity<'a> {
         time: i64,
         fits: impl Fn(&Process<'a>) -> bool,
     ) -> Option<usize> {
-        let same = self.by_pid.get(&(host, pid))?;
-        let of = |at: &usize| self.processes.get(*at);
+        let same = self.by_pid.get(&(host, pid));
+        let of = |at: &u32| self.processes.get(*at as usize);
         let end = same.partition_point(|at| of(at).is_some_and(|one| one.time <= time));
         let mut until = same.get(..end)?.iter().rev();
-        until.find(|at| of(at).is_some_and(&fits)).copied()
+        let found = until.find(|at| of(at).is_some_and(&fits))?;
+        Some(*found as usize)
     }
 
     /// The process that started a process, if its start was logged.
@@ -309,16 +310,13 @@ impl<'a> Activity<'a> {
         from: i64,
         to: i64,
     ) -> impl Iterator<Item = (usize, &Process<'a>)> {
-        let all = self
-            .processes_of_host
-            .get(&host)
-            .map_or(&[][..], Vec::as_slice);
-        let start =
-            all.partition_point(|at| self.processes.get(*at).is_some_and(|one| one.time < from));
+        let all = self.processes_of_host.get(&host);
+        let of = |at: &u32| self.processes.get(*at as usize);
+        let start = all.partition_point(|at| of(at).is_some_and(|one| one.time < from));
         all.get(start..)
             .unwrap_or_default()
             .iter()
-            .filter_map(|at| self.processes.get(*at).map(|one| (*at, one)))
+            .filter_map(move |at| Some((*at as usize, of(at)?)))
             .take_while(move |(_, one)| one.time <= to)
     }
 
@@ -330,9 +328,10 @@ impl<'a> Activity<'a> {
         let mut next = Some((start, 0));
         let mut done = 0;
         while let Some((at, depth)) = next {
-            for child in self.children.get(&at).into_iter().flatten() {
-                if all.len() < most && seen.insert(*child) {
-                    all.push((*child, depth + 1));
+            for child in self.children.get(&at) {
+                let child = *child as usize;
+                if all.len() < most && seen.insert(child) {
+                    all.push((child, depth + 1));
                 }
             }
             next = all.get(done).copied();

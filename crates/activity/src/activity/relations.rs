@@ -1,6 +1,6 @@
 //! How events hang together, once what was read of them is let go.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::Activity;
 use super::sessions::find_session;

@@ -1,10 +1,13 @@
 //! The sessions that hosts logged.
 
-use crate::facts;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use hashbrown::{HashMap, HashSet};
+
 use super::Activity;
+use crate::facts;
+use crate::grouped::Grouped;
 use crate::identity::{AccountId, AccountKind, HostId, Place, address, kind_of};
 use crate::row::{count, for_each};
 use crate::sessions::{OPEN, Package, Session, SessionKey, is_service_logon};
@@ -237,26 +240,13 @@ impl<'a> Activity<'a> {
             .collect();
         self.sessions_by_id
             .sort_unstable_by_key(|at| (of(at).map(|one| (one.host, one.logon_id)), *at));
-        self.sessions_by_host = (0..count).collect();
-        self.sessions_by_host
-            .sort_unstable_by_key(|at| (of(at).map(|one| one.host), *at));
-        self.sessions_of_host.clear();
-        for (place, at) in self.sessions_by_host.iter().enumerate() {
-            if let Some(one) = of(at) {
-                self.sessions_of_host
-                    .entry(one.host)
-                    .or_insert(place..place)
-                    .end = place + 1;
-            }
-        }
+        let hosts = sessions.iter().map(|one| one.host);
+        self.sessions_of_host = Grouped::new(hosts.zip(0..));
     }
 
     /// Indexes of a host's sessions, by time.
     fn places_of(&self, host: HostId) -> &[u32] {
-        self.sessions_of_host
-            .get(&host)
-            .and_then(|range| self.sessions_by_host.get(range.clone()))
-            .unwrap_or_default()
+        self.sessions_of_host.get(&host)
     }
 
     /// Sessions of which only processes are left, because the Security log was not kept, was cleared, or does not reach

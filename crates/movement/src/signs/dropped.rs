@@ -2,11 +2,10 @@
 //! run (T1570), libraries that another program then loaded (T1574.001), programs in startup folders (T1547.001), and
 //! policies that a domain controller then distributes to everybody (T1484.001).
 
-use std::collections::HashMap;
-
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of,
 };
+use hashbrown::{HashMap, HashSet};
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::files::{WRITES, is_policy, is_runnable};
@@ -367,7 +366,7 @@ fn later(microseconds: i64) -> String {
 
 /// Programs and scripts that run from written files.
 fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
-    let hosts: std::collections::HashSet<HostId> = files.keys().map(|(host, _)| *host).collect();
+    let hosts: HashSet<HostId> = files.keys().map(|(host, _)| *host).collect();
     for at in 0..world.processes.len() {
         let Some(process) = world.processes.get(at) else {
             continue;

@@ -1,7 +1,8 @@
 //! Machine accounts that come from an address other than the machine's: relayed (T1557.001), or with a stolen key.
 
 use crabwalk_activity::facts;
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 
 use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place, SECOND, for_each};
 

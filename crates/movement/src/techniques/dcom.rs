@@ -1,10 +1,11 @@
 //! Distributed COM: MMC20.Application, ShellWindows, Excel, mshta, Internet Explorer (T1021.003).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, SECOND, base_name, facts, for_each, is_service_logon,
 };
+use hashbrown::HashMap;
 
 use super::{Shares, Shown, Started, Technique, ToolName, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};

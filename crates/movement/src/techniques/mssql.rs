@@ -1,10 +1,11 @@
 //! SQL Server: xp_cmdshell and the like (T1505.001).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, Row, SECOND, base_name, facts, for_each,
 };
+use hashbrown::HashMap;
 
 use super::{Started, Technique, ToolName, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};

@@ -1,12 +1,13 @@
 //! Remote desktop: logons, reconnects, tunnels, gateways, session hijacking (T1021.001, T1563.002, T1572).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, SECOND, address, base_name, facts, for_each, given,
 };
+use hashbrown::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{Started, Technique, ToolName, brief};

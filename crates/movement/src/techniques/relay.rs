@@ -1,9 +1,8 @@
 //! Hosts that forward connections: port proxies (T1090.001), SSH and other tunnels (T1572). The destination sees the
 //! relay as its source, while the actor is elsewhere.
 
-use std::collections::HashMap;
-
 use crabwalk_activity::{HostId, Place, SECOND, base_name, facts, for_each};
+use hashbrown::HashMap;
 
 use super::{Started, Technique, brief};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};

@@ -1,9 +1,8 @@
 //! Programs for remote administration (T1219): AnyDesk, TeamViewer, ScreenConnect. Mostly they connect through a server of their
 //! maker, so that the network's logs show no peer; their own files know it by a number, TeamViewer also by its name.
 
-use std::collections::HashMap;
-
 use crabwalk_activity::{HostId, Place, facts, for_each};
+use hashbrown::HashMap;
 
 use super::{Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};

@@ -1,12 +1,13 @@
 //! Remote services: PsExec and the like, `sc \\host`, Impacket psexec and smbexec, Cobalt Strike, Metasploit
 //! (T1569.002, T1543.003).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, Row, SECOND, SessionKey, base_name, facts, for_each,
     kind_of,
 };
+use hashbrown::HashMap;
 
 use super::{Shares, Shown, Started, Technique, ToolName, brief, ran, writes_to_own_share};
 use crate::command::{CommandLine, Named, SYSTEM};

@@ -1,9 +1,8 @@
 //! Remote scheduled tasks (T1053.005).
 
-use std::collections::HashMap;
-
 use crabwalk_activity::tasks::{actions, principal};
 use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of};
+use hashbrown::HashMap;
 
 use super::{Shares, Shown, Started, Technique, ToolName, brief, leaves_output, ran};
 use crate::command::{CommandLine, Named, SYSTEM};

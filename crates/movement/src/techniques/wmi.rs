@@ -1,10 +1,9 @@
 //! Windows Management Instrumentation (T1047, T1546.003).
 
-use std::collections::HashMap;
-
 use crabwalk_activity::{
     AccountId, AccountKind, Place, SECOND, base_name, facts, for_each, is_service_logon,
 };
+use hashbrown::HashMap;
 
 use super::{Shares, Shown, Started, Technique, ToolName, brief, ran};
 use crate::command::{CommandLine, Named};

@@ -1,10 +1,9 @@
 //! Where the logs of the hosts in scope are too sparse to judge, and which logs would help.
 
-use std::collections::HashMap;
-
 use crabwalk_activity::SECOND;
 use crabwalk_activity::channel::{SECURITY, SSHD, SYSMON, SYSTEM, is_of_a_host, is_syslog};
 use crabwalk_sources::collect::Coverage;
+use hashbrown::HashMap;
 
 use super::scope::Touched;
 use crate::world::World;

@@ -4,9 +4,10 @@
 //! every session that was opened with a password or a ticket to pass on. A network logon leaves none (Microsoft,
 //! "Administrative tools and logon types").
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::{AccountId, HostId, OPEN, SECOND};
+use hashbrown::HashMap;
 
 use super::Verdict;
 use super::scope::{Scope, Taken};

@@ -1,7 +1,6 @@
 //! Which hop each one follows on its path, and where the account changes on the way.
 
-use std::collections::{HashMap, HashSet};
-
+use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{Hop, Path};
