@@ -50,7 +50,9 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::panic;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
 
 use crabwalk_activity::Relations;
 use crabwalk_detect::{
@@ -58,7 +60,7 @@ use crabwalk_detect::{
     Stop,
 };
 use crabwalk_events::Catalog;
-use crabwalk_movement::{Budget, Found, Movement};
+use crabwalk_movement::{Budget, Detected, Found, Movement, analyse_beside};
 use crabwalk_sources::collect::{All, Demand, Within};
 
 /// What to hunt for, and in which time range.
@@ -82,6 +84,9 @@ pub enum Step {
     /// Assembling movements from what the machines logged.
     Movements,
 }
+
+/// What movements take of memory for each event, in bytes, roughly (BENCHMARKS, "Growth").
+const BYTES: usize = 200;
 
 /// Receives a hunt's progress.
 pub trait Progress {
@@ -111,6 +116,8 @@ pub struct Hunt {
     since: Option<i64>,
     until: Option<i64>,
     budget: Budget,
+    threads: usize,
+    memory: usize,
     stop: Stop,
 }
 
@@ -129,6 +136,8 @@ impl Hunt {
         } = options;
         Ok(Self {
             stop: detections.stop.clone(),
+            threads: detections.threads,
+            memory: detections.memory,
             detections: Detections::new(content, detections)?,
             since,
             until,
@@ -157,19 +166,20 @@ impl Hunt {
             false => Ok(()),
         };
         go_on()?;
-        progress.step(Step::Detections);
-        let mut outcome = self.detections.run(catalog)?;
+        let covered = catalog.coverage().iter();
+        let events: u64 = covered.map(|covered| covered.records).sum();
+        let takes = BYTES.saturating_mul(usize::try_from(events).unwrap_or(usize::MAX));
+        let (mut outcome, (mut movement, relations)) = if self.threads > 1 && takes <= self.memory {
+            self.beside(catalog, progress)?
+        } else {
+            progress.step(Step::Detections);
+            let outcome = self.detections.run(catalog)?;
+            go_on()?;
+            progress.step(Step::Movements);
+            let found = analyse_beside(catalog.as_ref(), || Some(detected(&outcome)), self.budget)?;
+            (outcome, found.unwrap_or_default())
+        };
         go_on()?;
-        progress.step(Step::Movements);
-        let findings: Vec<Found<'_>> = outcome.findings.iter().map(found).collect();
-        let (mut movement, relations) = crabwalk_movement::analyse(
-            catalog.as_ref(),
-            &findings,
-            &outcome.knowledge.assets,
-            self.budget,
-        )?;
-        go_on()?;
-        drop(findings);
         // A finding on a reported path deserves attention, no matter how often similar ones occur.
         let reported: BTreeSet<usize> = movement
             .hops
@@ -194,6 +204,58 @@ impl Hunt {
             movement,
             relations,
         })
+    }
+
+    /// Runs the detections, and meanwhile assembles movements on a thread of its own: neither needs the other until
+    /// findings are given to hops, and assembling is the work of one thread. It is done as long as movements take no more
+    /// memory than searches may: together they take the sum.
+    fn beside(
+        &self,
+        catalog: &Arc<dyn Catalog>,
+        progress: &dyn Progress,
+    ) -> Result<(Outcome, (Movement, Relations)), RunError> {
+        let done: OnceLock<Outcome> = OnceLock::new();
+        let found = thread::scope(|scope| {
+            let (tell, told) = mpsc::channel::<()>();
+            let (done, catalog_read, budget) = (&done, catalog.as_ref(), self.budget);
+            let wait = move || {
+                // Nothing comes if the detections failed.
+                told.recv().ok()?;
+                done.get().map(detected)
+            };
+            let movements = thread::Builder::new()
+                .name("movements".to_owned())
+                .spawn_scoped(scope, move || analyse_beside(catalog_read, wait, budget))?;
+            progress.step(Step::Detections);
+            let ran = self.detections.run(catalog);
+            progress.step(Step::Movements);
+            let ran = match ran {
+                Ok(_) if self.stop.is_stopped() => Err(RunError::Stopped),
+                Ok(outcome) => {
+                    // Each fails only if it was done before, or if the other thread has failed, which `join` reports.
+                    let _ = done.set(outcome);
+                    let _ = tell.send(());
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+            drop(tell);
+            let found = movements
+                .join()
+                .unwrap_or_else(|panic| panic::resume_unwind(panic))?;
+            ran?;
+            found.ok_or(RunError::Stopped)
+        })?;
+        let outcome = done.into_inner().ok_or(RunError::Stopped)?;
+        Ok((outcome, found))
+    }
+}
+
+/// What movement needs to know about what was detected.
+fn detected(outcome: &Outcome) -> Detected<'_> {
+    Detected {
+        findings: outcome.findings.iter().map(found).collect(),
+        assets: &outcome.knowledge.assets,
     }
 }
 

@@ -251,6 +251,33 @@ pub fn analyse(
     assets: &Assets,
     budget: Budget,
 ) -> Result<(Movement, Relations), CatalogError> {
+    let detected = Detected {
+        findings: findings.to_vec(),
+        assets,
+    };
+    let found = analyse_beside(catalog, || Some(detected), budget)?;
+    Ok(found.unwrap_or_default())
+}
+
+/// What detections found, and which hosts and accounts matter most.
+#[derive(Debug)]
+pub struct Detected<'f> {
+    /// What may belong to a hop.
+    pub findings: Vec<Found<'f>>,
+    /// Machines and accounts with their priorities.
+    pub assets: &'f Assets,
+}
+
+/// As [`analyse`], beside the detections: movements are assembled from the events alone, which takes most of the time,
+/// and only then it asks for what was `detected`. `None` if there was no answer, because the detections failed.
+///
+/// # Errors
+/// If events cannot be read.
+pub fn analyse_beside<'f>(
+    catalog: &dyn Catalog,
+    detected: impl FnOnce() -> Option<Detected<'f>>,
+    budget: Budget,
+) -> Result<Option<(Movement, Relations)>, CatalogError> {
     let tables = Tables::read(catalog)?;
     let as_logged = Clocks::new();
     let ends = Ends::read(Log::new(&tables, &as_logged));
@@ -270,6 +297,10 @@ pub fn analyse(
         .map(|hop| path::is_usual(&world, hop))
         .collect();
     let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
+    let Some(Detected { findings, assets }) = detected() else {
+        return Ok(None);
+    };
+    let findings = findings.as_slice();
     let found = attach::attach(&world, &drafts, &witnesses, findings);
     let mut links = path::links(&world, &mut drafts, &usual);
     let baseline = rank::Baseline::new(&world, &drafts, findings, &found, &canonical);
@@ -376,7 +407,7 @@ pub fn analyse(
         skew,
         left_out,
     };
-    Ok((movement, Relations::from(world.into_activity())))
+    Ok(Some((movement, Relations::from(world.into_activity()))))
 }
 
 /// Movements as evidence assembles them, and how many were left out: daily work that is not even certain to be a
