@@ -126,6 +126,27 @@ fn case_document_has_all_keys_and_is_deterministic() {
     assert_eq!(case, again);
 }
 
+/// With one thread movements wait for the detections; with more they run beside them.
+#[test]
+fn threads_change_nothing() {
+    let at = tempfile::tempdir().unwrap();
+    crabwalk(at.path(), &["lab", "build", "world"]).said(0);
+    let run = |threads| -> serde_json::Value {
+        let hunt = ["hunt", "world", "--format", "json", "--threads", threads];
+        let out = crabwalk(at.path(), &hunt).said(0);
+        let mut case: serde_json::Value = serde_json::from_str(&out).unwrap();
+        case["created"] = "".into();
+        case["stats"]["seconds"] = 0.into();
+        case
+    };
+    let one = run("1");
+    for found in ["hops", "paths", "findings"] {
+        let found = one[found].as_array();
+        assert!(found.is_some_and(|found| !found.is_empty()));
+    }
+    assert!(one == run("3"), "the case depends on the number of threads");
+}
+
 #[test]
 fn lines_and_cells() {
     let at = logons();

@@ -5,7 +5,6 @@
 //! many groups as rows, as in `stats values(user) by src dest`. The aggregations that nearly every detection has, distinct
 //! values and references of events, therefore hold all groups themselves.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -14,13 +13,14 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::UInt64Type;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use hashbrown::{HashMap, HashSet};
 
 use super::{Refs, each_value, first};
 
 /// Values up to which a group's set is searched one by one.
 const FEW: usize = 16;
-/// Bytes that a value in a group takes, roughly.
-const VALUE: usize = 8;
+/// Bytes of a list or set besides its items, roughly.
+const BOX: usize = 48;
 
 /// The distinct values of each group, or how many there are.
 #[derive(Debug, Default)]
@@ -34,35 +34,61 @@ pub(super) struct DistinctOfGroups {
     bytes: usize,
 }
 
-/// Places of texts.
+/// Places of texts. Most groups have a single one, which takes no memory beyond the set's own.
 #[derive(Debug, Default)]
-struct Set {
-    few: Vec<u32>,
-    many: HashSet<u32>,
+enum Set {
+    #[default]
+    None,
+    One(u32),
+    Few(Vec<u32>),
+    Many(Box<HashSet<u32>>),
 }
 
 impl Set {
-    /// Adds a place, and says whether it is new.
-    fn add(&mut self, place: u32) -> bool {
-        if !self.many.is_empty() {
-            return self.many.insert(place);
+    fn add(&mut self, place: u32) {
+        match self {
+            Self::None => *self = Self::One(place),
+            Self::One(own) if *own == place => {}
+            Self::One(own) => *self = Self::Few(vec![*own, place]),
+            Self::Few(all) if all.contains(&place) => {}
+            Self::Few(all) => {
+                all.push(place);
+                if all.len() > FEW {
+                    *self = Self::Many(Box::new(all.drain(..).collect()));
+                }
+            }
+            Self::Many(all) => {
+                all.insert(place);
+            }
         }
-        if self.few.contains(&place) {
-            return false;
+    }
+
+    /// Bytes that it takes besides its own size.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::None | Self::One(_) => 0,
+            Self::Few(all) => BOX + 4 * all.capacity(),
+            Self::Many(all) => BOX + 8 * all.capacity(),
         }
-        self.few.push(place);
-        if self.few.len() > FEW {
-            self.many = std::mem::take(&mut self.few).into_iter().collect();
-        }
-        true
     }
 
     fn len(&self) -> usize {
-        self.few.len() + self.many.len()
+        match self {
+            Self::None => 0,
+            Self::One(_) => 1,
+            Self::Few(all) => all.len(),
+            Self::Many(all) => all.len(),
+        }
     }
 
-    fn iter(&self) -> impl Iterator<Item = u32> {
-        self.few.iter().chain(&self.many).copied()
+    /// Calls `each` with every place.
+    fn for_each(&self, mut each: impl FnMut(u32)) {
+        match self {
+            Self::None => {}
+            Self::One(own) => each(*own),
+            Self::Few(all) => all.iter().copied().for_each(each),
+            Self::Many(all) => all.iter().copied().for_each(each),
+        }
     }
 }
 
@@ -98,8 +124,8 @@ impl DistinctOfGroups {
         if self.groups.is_empty() {
             *self = Self::new(self.counts);
         } else {
-            let values: usize = groups.iter().map(Set::len).sum();
-            self.bytes = self.bytes.saturating_sub(VALUE * values);
+            let taken: usize = groups.iter().map(Set::bytes).sum();
+            self.bytes = self.bytes.saturating_sub(taken);
         }
         answer
     }
@@ -114,10 +140,9 @@ impl DistinctOfGroups {
         let mut texts: Vec<&str> = Vec::new();
         for group in groups {
             texts.clear();
-            let places = group.iter();
-            texts.extend(
-                places.filter_map(|place| self.texts.get(place as usize).map(AsRef::as_ref)),
-            );
+            group.for_each(|place| {
+                texts.extend(self.texts.get(place as usize).map(AsRef::<str>::as_ref));
+            });
             if sorted {
                 texts.sort_unstable();
             }
@@ -147,8 +172,10 @@ impl GroupsAccumulator for DistinctOfGroups {
             let group = group_indices
                 .get(row)
                 .and_then(|group| self.groups.get_mut(*group));
-            if group.is_some_and(|group| group.add(place)) {
-                self.bytes += VALUE;
+            if let Some(group) = group {
+                let before = group.bytes();
+                group.add(place);
+                self.bytes += group.bytes().saturating_sub(before);
             }
         });
         Ok(())

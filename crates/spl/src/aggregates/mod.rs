@@ -370,10 +370,25 @@ fn each_value(array: &ArrayRef, exact: bool, mut visit: impl FnMut(usize, &str))
             }
         }
         DataType::List(_) => {
-            for row in 0..array.len() {
-                display_values(array, row)
-                    .iter()
-                    .for_each(|value| visit(row, value));
+            let lists = array.as_list::<i32>();
+            let items = lists.values();
+            let texts = items.as_string_opt::<i32>();
+            for (row, ends) in lists.value_offsets().windows(2).enumerate() {
+                let &[start, end] = ends else { continue };
+                if lists.is_null(row) {
+                    continue;
+                }
+                for at in (start..end).filter_map(|at| usize::try_from(at).ok()) {
+                    match texts {
+                        Some(texts) if texts.is_valid(at) => visit(row, texts.value(at)),
+                        Some(_) => {}
+                        None => {
+                            if let Some(value) = display_value(items, at) {
+                                visit(row, &value);
+                            }
+                        }
+                    }
+                }
             }
         }
         _ => {

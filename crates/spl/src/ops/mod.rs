@@ -21,17 +21,16 @@ pub(crate) mod values;
 mod xml;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Builder, ListBuilder, StringBuilder,
-    new_null_array,
+    UInt32Array, new_null_array,
 };
-use datafusion::arrow::compute::is_not_null;
 use datafusion::arrow::compute::kernels::zip::zip;
+use datafusion::arrow::compute::{is_not_null, take};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -39,6 +38,7 @@ use datafusion::logical_expr::{
     Volatility, lit,
 };
 use datafusion::scalar::ScalarValue;
+use hashbrown::HashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -486,12 +486,19 @@ impl ScalarUDFImpl for SplUdf {
                         ColumnarValue::Scalar(value) => Ok((value.to_array()?, true)),
                     })
                     .collect::<Result<Vec<_>>>()?;
-                let answers = (0..rows).map(|row| {
+                let answer = |row| {
                     body(&Args {
                         arrays: &arrays,
                         row,
                     })
-                });
+                };
+                if let Some(distinct) = Distinct::of(&arrays, rows) {
+                    let firsts = distinct.firsts.iter().map(|row| answer(*row));
+                    let answers = collect(firsts, &prepared.output)?;
+                    let all = take(&answers, &distinct.places, None)?;
+                    return Ok(ColumnarValue::Array(all));
+                }
+                let answers = (0..rows).map(answer);
                 Ok(ColumnarValue::Array(collect(answers, &prepared.output)?))
             }
             Body::Text(holds) => {
@@ -502,14 +509,22 @@ impl ScalarUDFImpl for SplUdf {
                     )));
                 };
                 let array = arg.to_array(rows)?;
-                let result: BooleanArray = if *array.data_type() == DataType::Utf8 {
+                let arrays = [(Arc::clone(&array), false)];
+                let result: BooleanArray = if let Some(distinct) = Distinct::of(&arrays, rows) {
+                    let texts = array.as_string::<i32>();
+                    let firsts = distinct.firsts.iter();
+                    let answers: Vec<Option<bool>> = firsts
+                        .map(|row| texts.is_valid(*row).then(|| holds(texts.value(*row))))
+                        .collect();
+                    let of = |place: &u32| answers.get(*place as usize).copied().flatten();
+                    distinct.places.values().iter().map(of).collect()
+                } else if *array.data_type() == DataType::Utf8 {
                     array
                         .as_string::<i32>()
                         .iter()
                         .map(|value| value.map(holds))
                         .collect()
                 } else {
-                    let arrays = [(array, false)];
                     (0..rows)
                         .map(|row| {
                             let values = Args {
@@ -524,6 +539,54 @@ impl ScalarUDFImpl for SplUdf {
                 Ok(ColumnarValue::Array(Arc::new(result)))
             }
         }
+    }
+}
+
+/// The rows of a call whose answers can differ: those where its only argument that is no literal has a new value.
+///
+/// Logs repeat hosts, addresses and accounts in nearly every row, and a function that takes a text apart costs several
+/// times as much as finding out that it was seen.
+struct Distinct {
+    /// The first row with each value.
+    firsts: Vec<usize>,
+    /// For each row, the place of its value in `firsts`.
+    places: UInt32Array,
+}
+
+impl Distinct {
+    /// With fewer rows there is nothing to gain.
+    const LEAST: usize = 256;
+    /// If that many rows have at least half as many values, the rest is not looked at.
+    const TRIED: usize = 1024;
+
+    /// `None` if there are several arguments, or too many values.
+    fn of(arrays: &[(ArrayRef, bool)], rows: usize) -> Option<Self> {
+        let mut columns = arrays.iter().filter(|(_, literal)| !literal);
+        let ((column, _), None) = (columns.next()?, columns.next()) else {
+            return None;
+        };
+        let texts = column.as_string_opt::<i32>()?;
+        if rows < Self::LEAST {
+            return None;
+        }
+        let mut seen: HashMap<Option<&str>, u32> = HashMap::new();
+        let mut firsts = Vec::new();
+        let mut places = Vec::with_capacity(rows);
+        for (row, text) in texts.iter().enumerate() {
+            let next = u32::try_from(firsts.len()).ok()?;
+            let place = *seen.entry(text).or_insert(next);
+            if place == next {
+                firsts.push(row);
+                if row >= Self::TRIED && firsts.len() > row / 2 {
+                    return None;
+                }
+            }
+            places.push(place);
+        }
+        Some(Self {
+            firsts,
+            places: UInt32Array::from(places),
+        })
     }
 }
 
