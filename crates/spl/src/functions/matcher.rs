@@ -1,8 +1,8 @@
 //! How search clauses compare values: ignoring case, with `*`, networks, and numbers by value.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
+use hashbrown::HashSet;
 use ipnet::IpNet;
 
 use crate::syntax::ast::{Directive, SearchValue};
@@ -13,7 +13,7 @@ use crate::value::number_of;
 pub(crate) struct Matcher {
     /// Lower-case texts without wildcards.
     exact: HashSet<String>,
-    /// The length in bytes of the longest of them, after folding.
+    /// Those of them that are numbers: `1.0` equals `1`.
     numbers: Vec<f64>,
     networks: Vec<IpNet>,
     wildcards: Vec<Wildcard>,
@@ -122,8 +122,11 @@ impl Matcher {
 /// Like `Matcher::of` with only this pattern, for a value that is tested once.
 pub(crate) fn matches_one(pattern: &SearchValue, value: &str) -> bool {
     let text = pattern.text.as_str();
-    let plain = pattern.directive.is_none() && !text.contains(['*', '/']);
+    let plain = pattern.directive.is_none() && !may_be_network(text);
     if plain && text.is_ascii() && value.is_ascii() {
+        if text.contains('*') {
+            return fits(text, value);
+        }
         if text.eq_ignore_ascii_case(value) {
             return true;
         }
@@ -133,6 +136,37 @@ pub(crate) fn matches_one(pattern: &SearchValue, value: &str) -> bool {
         }
     }
     Matcher::of(std::slice::from_ref(pattern)).matches(value)
+}
+
+/// Whether a text may be a network such as `10.0.0.0/8`, judging by its first character.
+fn may_be_network(text: &str) -> bool {
+    let starts = |char: char| char.is_ascii_hexdigit() || char == ':';
+    text.contains('/') && !text.contains('*') && text.starts_with(starts)
+}
+
+/// Whether an ASCII text fits an ASCII pattern with at least one star, whatever their case.
+fn fits(pattern: &str, text: &str) -> bool {
+    let same = |start: usize, part: &str, text: &str| {
+        let own = text.as_bytes().get(start..start + part.len());
+        own.is_some_and(|own| own.eq_ignore_ascii_case(part.as_bytes()))
+    };
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let last = pieces.next_back().unwrap_or_default();
+    let end = match text.len().checked_sub(last.len()) {
+        Some(end) if end >= first.len() => end,
+        _ => return false,
+    };
+    if !same(0, first, text) || !same(end, last, text) {
+        return false;
+    }
+    let mut rest = text.get(first.len()..end).unwrap_or_default();
+    pieces.all(|piece| {
+        let found = (0..=rest.len()).find(|at| same(*at, piece, rest));
+        let after = found.and_then(|at| rest.get(at + piece.len()..));
+        rest = after.unwrap_or_default();
+        after.is_some()
+    })
 }
 
 /// Whether a text may be a number, judging by its first character.
@@ -218,7 +252,10 @@ mod tests {
     proptest! {
         #[test]
         fn wildcards_agree_with_the_definition(pattern in "[ab*]{0,8}", text in "[ab]{0,10}") {
-            prop_assert_eq!(Matcher::new(std::slice::from_ref(&pattern)).matches(&text), naive(pattern.as_bytes(), text.as_bytes()));
+            let fits = naive(pattern.as_bytes(), text.as_bytes());
+            prop_assert_eq!(Matcher::new(std::slice::from_ref(&pattern)).matches(&text), fits);
+            prop_assert_eq!(matches_one(&SearchValue::plain(&pattern), &text), fits);
+            prop_assert_eq!(matches_one(&SearchValue::plain(&pattern), &text.to_uppercase()), fits);
         }
     }
 
@@ -235,11 +272,24 @@ mod tests {
             ("?at", "cat", false),
             ("*\\temp\\*.js*", "c:\\TEMP\\a.jse", true),
             ("a*a", "a", false),
+            (
+                "XmlWinEventLog:A/Operational",
+                "xmlwineventlog:a/operational",
+                true,
+            ),
+            ("XmlWinEventLog:A/*", "WinEventLog:A/Operational", false),
+            ("*", "", true),
+            ("CAFE::/16", "cafe::1", true),
         ] {
             assert_eq!(
                 Matcher::new(&[pattern.to_owned()]).matches(value),
                 fits,
                 "{pattern} on {value}"
+            );
+            assert_eq!(
+                matches_one(&SearchValue::plain(pattern), value),
+                fits,
+                "{pattern} alone on {value}"
             );
         }
     }
