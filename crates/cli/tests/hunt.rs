@@ -129,12 +129,13 @@ fn case_document_has_all_keys_and_is_deterministic() {
 /// With one thread movements wait for the detections; with more they run beside them.
 #[test]
 fn threads_change_nothing() {
-    let at = tempfile::tempdir().unwrap();
+    let at = directory(&[]);
     crabwalk(at.path(), &["lab", "build", "world"]).said(0);
     let run = |threads| -> serde_json::Value {
         let hunt = ["hunt", "world", "--format", "json", "--threads", threads];
         let out = crabwalk(at.path(), &hunt).said(0);
-        let mut case: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let mut case: serde_json::Value =
+            serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
         case["created"] = "".into();
         case["stats"]["seconds"] = 0.into();
         case
