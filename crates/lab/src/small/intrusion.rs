@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Plan, SQL, Seat};
-use crate::acts::{Approach, Program};
+use crate::acts::{Approach, Desktop, Program};
 use crate::clock::rfc3339;
 use crate::evtx_writer::{Body, Value};
 use crate::sim::{
@@ -27,6 +27,12 @@ pub const DETECTIONS: [&str; 10] = [
     "Schtasks scheduling job on remote system",
 ];
 
+const CMD: &str = "C:\\Windows\\System32\\cmd.exe";
+const TOOLS: &str = "C:\\ProgramData\\Quay\\";
+/// The intruder's own tool.
+const TOOL: &str = "C:\\ProgramData\\Quay\\hullscan.exe";
+const SYSTEM: &str = "NT AUTHORITY\\SYSTEM";
+
 /// An act whose evidence gets its record ids later.
 pub(crate) enum Act {
     Detection(usize, usize, Planted),
@@ -45,9 +51,81 @@ struct PsExec<'a> {
     command: &'a str,
 }
 
+/// Who goes where, as whom.
+struct Route {
+    midnight: i64,
+    /// Hosts by their places in the simulation.
+    a: usize,
+    b: usize,
+    c: usize,
+    names: [String; 3],
+    victim: Account,
+    stolen: Account,
+    service: Account,
+    /// The victim's desktop on A.
+    session: Session,
+    explorer: Process,
+    /// The victim and the stolen account with their domain.
+    shown_victim: String,
+    shown_stolen: String,
+}
+
+impl Route {
+    fn new(sim: &Sim, plan: Plan, midnight: i64, seat: &Seat) -> Self {
+        let (a, b, c) = (plan.first_workstation, plan.first_workstation + 1, SQL);
+        let stolen = sim.accounts[plan.admin].clone();
+        Self {
+            midnight,
+            a,
+            b,
+            c,
+            names: [a, b, c].map(|host| sim.hosts[host].name.clone()),
+            victim: sim.accounts[0].clone(),
+            service: sim.accounts[plan.sql_service].clone(),
+            session: seat.session.clone(),
+            explorer: seat.explorer.clone(),
+            shown_victim: seat.session.shown.clone(),
+            shown_stolen: format!("{}\\{}", sim.domain.netbios, stolen.name),
+            stolen,
+        }
+    }
+
+    /// A minute of the story.
+    fn at(&self, minute: i64) -> i64 {
+        self.midnight + (12 * 60 + 50 + minute) * MINUTE
+    }
+
+    /// Actor, account and effective account of a hop from A that runs as the stolen account.
+    fn from_a(&self) -> [String; 3] {
+        [
+            self.shown_victim.clone(),
+            self.shown_stolen.clone(),
+            self.shown_stolen.clone(),
+        ]
+    }
+}
+
+/// A program and the session that it runs in.
+struct Shell {
+    process: Process,
+    session: Session,
+}
+
+/// The shell with new credentials on A, and what opened it.
+struct Minted {
+    shell: Shell,
+    /// The tool that passed the hash.
+    tool: Process,
+    /// The logon of type 9.
+    logon: Range<usize>,
+}
+
 struct Story<'a> {
     sim: &'a mut Sim,
+    route: Route,
     acts: Vec<Act>,
+    /// Network logons of the stolen account on B.
+    logons: Vec<Range<usize>>,
 }
 
 impl Story<'_> {
@@ -154,18 +232,18 @@ impl Story<'_> {
         &mut self,
         range: Range<usize>,
         ends: (usize, usize),
-        who: (&str, &str, &str),
+        [actor, account, effective]: [String; 3],
         technique: (&str, &str),
         time: i64,
-    ) {
+    ) -> usize {
         let zeek_uids = self.uids(&range);
         let mark = self.mark(std::slice::from_ref(&range));
         let hop = PlantedHop {
             src: self.sim.hosts[ends.0].name.clone(),
             dst: self.sim.hosts[ends.1].name.clone(),
-            actor: who.0.into(),
-            account: who.1.into(),
-            effective: who.2.into(),
+            actor,
+            account,
+            effective,
             method: technique.0.into(),
             technique: technique.1.into(),
             time: rfc3339(time),
@@ -173,406 +251,380 @@ impl Story<'_> {
             ..PlantedHop::default()
         };
         self.acts.push(Act::Hop(mark, hop));
+        mark
+    }
+
+    /// A document that starts a shell.
+    fn foothold(&mut self) -> (Process, Process) {
+        let Self { sim, route, .. } = self;
+        let (session, explorer) = (&route.session, &route.explorer);
+        let writer = "C:\\Program Files\\Quayside\\Office\\writer.exe";
+        let line = format!(
+            "\"{writer}\" /n \"C:\\Users\\{}\\Downloads\\berth-invoice.qsx\"",
+            route.victim.name
+        );
+        let document = sim.spawn(route.at(0), explorer, session, writer, "writer.exe", &line);
+        let line = "cmd.exe /d";
+        let shell = sim.spawn(route.at(1), &document, session, CMD, "Cmd.Exe", line);
+        (document, shell)
+    }
+
+    /// Kerberoasting.
+    fn roast(&mut self, shell: &Process) {
+        let Self { sim, route, .. } = self;
+        sim.file(route.at(2), shell, TOOL);
+        let line = "hullscan.exe tickets";
+        let scan = sim.spawn(route.at(3), shell, &route.session, TOOL, "-", line);
+        let service = (route.service.name.clone(), route.service.sid.clone());
+        let at = route.at(4);
+        let roasted = sim.ticket(at, &scan, &route.victim, (&service.0, &service.1), 0x17);
+        self.detection(
+            4,
+            std::slice::from_ref(&(roasted..roasted + 1)),
+            &[],
+            &[
+                ("ServiceName", &service.0),
+                ("TicketEncryptionType", "0x17"),
+                ("TicketOptions", "0x40810000"),
+            ],
+        );
+        let Self { sim, route, .. } = self;
+        sim.exit(route.at(5), &scan, &route.session);
+    }
+
+    /// Pass the hash: new credentials on A ...
+    fn new_credentials(&mut self, shell: &Process) -> Minted {
+        let Self { sim, route, .. } = self;
+        let session = &route.session;
+        let line = format!("hullscan.exe pass {}", route.stolen.name);
+        let tool = sim.spawn(route.at(20), shell, session, TOOL, "-", &line);
+        let how = Logon {
+            kind: 9,
+            process: "seclogo",
+            package: "Negotiate",
+            workstation: "-".into(),
+            ip: "::1".into(),
+            port: "0".into(),
+            outbound: &route.stolen.name,
+            subject: Some(session),
+        };
+        let at = route.at(20);
+        let (mut outbound, index) = sim.logon(at + SECOND, route.a, &route.victim, &how);
+        outbound.terminal = session.terminal;
+        let at = at + 2 * SECOND;
+        let process = sim.spawn(at, &tool, &outbound, CMD, "Cmd.Exe", "cmd.exe");
+        Minted {
+            shell: Shell {
+                process,
+                session: outbound,
+            },
+            tool,
+            logon: index..index + 1,
+        }
+    }
+
+    /// ... and their use against B. Returns the logon there.
+    fn pass_the_hash(&mut self, minted: &Minted) -> Range<usize> {
+        let Self { sim, route, .. } = self;
+        let (a, b, at) = (route.a, route.b, route.at(22));
+        let from = sim.pending.len();
+        let system = sim.hosts[a].system.clone();
+        let (network, port, first) = sim.network_logon(&Remote {
+            src: a,
+            dst: b,
+            account: &route.stolen,
+            time: at,
+            port: 445,
+            service: "smb",
+            package: Package::Ntlm,
+            client: &system,
+            ticket: false,
+            duration: 50 * SECOND,
+        });
+        let share = Share {
+            name: "C$",
+            local: "\\??\\C:\\",
+            paths: &[("Users", 0x10_0081)],
+        };
+        sim.share(at + SECOND, a, port, &network, share);
+        sim.logoff(at + 50 * SECOND, &network);
+        let range = from..sim.pending.len();
+        let who = route.from_a();
+        let technique = ("pass the hash over SMB", "T1550.002");
+        let mark = self.hop(range, (a, b), who, technique, at);
+        self.sim.mark(minted.logon.clone(), mark);
+        first..first + 1
+    }
+
+    /// `PsExec` from A to B, where the hash had given the `first` logon.
+    fn psexec_to_b(&mut self, minted: &Minted, first: Range<usize>) {
+        let (a, b, at) = (self.route.a, self.route.b, self.route.at(25));
+        let [name_a, name_b, _] = self.route.names.clone();
+        let stolen = self.route.stolen.clone();
+        let from = self.sim.pending.len();
+        let (started, second) = self.psexec(&PsExec {
+            time: at,
+            parent: &minted.shell.process,
+            session: &minted.shell.session,
+            dst: b,
+            account: &stolen,
+            package: Package::Ntlm,
+            image: &format!("{TOOLS}PsExec.exe"),
+            command: &format!("PsExec.exe \\\\{name_b} -accepteula -s cmd.exe"),
+        });
+        let range = from..self.sim.pending.len();
+        let [actor, account, _] = self.route.from_a();
+        let who = [actor, account, SYSTEM.into()];
+        self.hop(range, (a, b), who, ("PsExec", "T1569.002"), at);
+        self.detection(
+            2,
+            &[started],
+            &[],
+            &[("process_name", "PsExec.exe"), ("dest", &name_a)],
+        );
+        for which in [0, 1] {
+            self.detection(
+                which,
+                std::slice::from_ref(&minted.logon),
+                &[],
+                &[("Logon_Type", "9"), ("dest", &name_a)],
+            );
+            for one in [&first, &second] {
+                let fields = [
+                    ("Logon_Type", "3"),
+                    ("dest", name_b.as_str()),
+                    ("user", stolen.name.as_str()),
+                ];
+                self.detection(which, std::slice::from_ref(one), &[], &fields);
+            }
+        }
+        self.logons = vec![first, second];
+    }
+
+    /// From here on the key serves for tickets: a loop that fetches from B all afternoon.
+    fn fetch_from_b(&mut self) {
+        let Self { sim, route, .. } = self;
+        sim.tgt(route.at(29), route.a, &route.stolen);
+        let system = sim.hosts[route.a].system.clone();
+        for step in 0..66 {
+            let Self { sim, route, .. } = self;
+            let (a, b) = (route.a, route.b);
+            let time = route.at(30) + step * 95 * SECOND + sim.random.span(20 * SECOND);
+            let from = sim.pending.len();
+            let (network, port, index) = sim.network_logon(&Remote {
+                src: a,
+                dst: b,
+                account: &route.stolen,
+                time,
+                port: 445,
+                service: "smb",
+                package: Package::Kerberos,
+                client: &system,
+                ticket: step == 0,
+                duration: 12 * SECOND,
+            });
+            let path = format!("ProgramData\\Quay\\part{step:02}.dat");
+            let share = Share {
+                name: "C$",
+                local: "\\??\\C:\\",
+                paths: &[(path.as_str(), FILE_GENERIC_READ)],
+            };
+            sim.share(time + SECOND, a, port, &network, share);
+            sim.logoff(time + 12 * SECOND, &network);
+            self.logons.push(index..index + 1);
+            if step == 0 {
+                let range = from..sim.pending.len();
+                let who = route.from_a();
+                let technique = ("admin share with a forged ticket", "T1021.002");
+                self.hop(range, (a, b), who, technique, time);
+            }
+        }
+    }
+
+    /// Remote desktop from A to B, neither of which is meant for it.
+    fn desktop_on_b(&mut self, minted: &Minted) -> Desktop {
+        let (a, b, at) = (self.route.a, self.route.b, self.route.at(40));
+        let [name_a, name_b, _] = self.route.names.clone();
+        let stolen = self.route.stolen.clone();
+        let from = self.sim.pending.len();
+        let conns = self.sim.conns.len();
+        let by = (&minted.shell.process, &minted.shell.session);
+        let (desktop, client) = self.sim.mstsc(at, by, b, &stolen, 80 * MINUTE);
+        let range = from..self.sim.pending.len();
+        let who = self.route.from_a();
+        self.hop(range, (a, b), who, ("remote desktop", "T1021.001"), at);
+        self.detection(
+            8,
+            std::slice::from_ref(&client),
+            &[],
+            &[("process_name", "mstsc.exe"), ("dest", &name_a)],
+        );
+        let [ip_a, ip_b] = [a, b].map(|host| self.sim.hosts[host].ip.clone());
+        let port = ("DestinationPort".to_owned(), Value::U16(3389));
+        let events = &self.sim.pending[from..];
+        let traffic: Vec<Range<usize>> = (from..)
+            .zip(events)
+            .filter(|(_, pending)| {
+                pending.event.event_id == 3
+                    && matches!(&pending.event.body, Body::EventData(fields) if fields.contains(&port))
+            })
+            .map(|(index, _)| index..index + 1)
+            .collect();
+        let connection = self.sim.conns[conns..]
+            .iter()
+            .find(|conn| conn.dst_port == 3389);
+        let uid = connection.map(|conn| conn.uid.clone()).unwrap_or_default();
+        self.detection(
+            7,
+            &traffic,
+            &[uid],
+            &[("src", &ip_a), ("dest", &ip_b), ("dest_port", "3389")],
+        );
+        self.logons.push(self.logon(b, from));
+        let logons = std::mem::take(&mut self.logons);
+        for which in [5, 6] {
+            let fields = [("user", stolen.name.as_str()), ("dest", name_b.as_str())];
+            self.detection(which, &logons, &[], &fields);
+        }
+        desktop
+    }
+
+    /// From B's desktop to C: `PsExec` under another name. Returns the console on B.
+    fn renamed_psexec_to_c(&mut self, desktop: &Desktop) -> Shell {
+        let Self { sim, route, .. } = self;
+        let (b, c, at) = (route.b, route.c, route.at(55));
+        let [_, name_b, name_c] = route.names.clone();
+        let stolen = route.stolen.clone();
+        let session = &desktop.session;
+        let explorer = &desktop.explorer;
+        let line = format!("\"{CMD}\"");
+        let process = sim.spawn(route.at(50), explorer, session, CMD, "Cmd.Exe", &line);
+        let renamed = format!("{TOOLS}tidemon.exe");
+        sim.file(route.at(51), explorer, &renamed);
+        let from = sim.pending.len();
+        let (started, _) = self.psexec(&PsExec {
+            time: at,
+            parent: &process,
+            session,
+            dst: c,
+            account: &stolen,
+            package: Package::Kerberos,
+            image: &renamed,
+            command: &format!("tidemon.exe \\\\{name_c} -s cmd.exe"),
+        });
+        let range = from..self.sim.pending.len();
+        let who = self.from_b_as_system();
+        self.hop(range, (b, c), who, ("PsExec, renamed", "T1569.002"), at);
+        self.detection(
+            3,
+            std::slice::from_ref(&started),
+            &[],
+            &[
+                ("process_name", "tidemon.exe"),
+                ("original_file_name", "psexec.c"),
+                ("dest", &name_b),
+            ],
+        );
+        Shell {
+            process,
+            session: session.clone(),
+        }
+    }
+
+    /// Actor, account and effective account of a hop from B that runs as the system.
+    fn from_b_as_system(&self) -> [String; 3] {
+        let stolen = &self.route.shown_stolen;
+        [stolen.clone(), stolen.clone(), SYSTEM.into()]
+    }
+
+    /// A task on C, created and started from B.
+    fn task_on_c(&mut self, console: &Shell) {
+        let Self { sim, route, .. } = self;
+        let (b, c, at) = (route.b, route.c, route.at(70));
+        let [_, name_b, name_c] = route.names.clone();
+        let (parent, session) = (&console.process, &console.session);
+        let task = "\\QuayIndex";
+        let payload = "C:\\Windows\\System32\\whoami.exe";
+        let image = "C:\\Windows\\System32\\schtasks.exe";
+        let line = format!(
+            "schtasks.exe /create /s {name_c} /tn QuayIndex /tr {payload} /sc once /st 23:30 /ru SYSTEM"
+        );
+        let from = sim.pending.len();
+        let create = sim.spawn(at, parent, session, image, "schtasks.exe", &line);
+        let started = from..sim.pending.len();
+        let (network, _, _) = sim.network_logon(&Remote {
+            src: b,
+            dst: c,
+            account: &route.stolen,
+            time: at + 300_000,
+            port: 49_670,
+            service: "dce_rpc",
+            package: Package::Kerberos,
+            client: &create,
+            ticket: false,
+            duration: 30 * SECOND,
+        });
+        sim.register_task(at + 500_000, &network, task, payload);
+        sim.exit(at + SECOND, &create, session);
+        let line = format!("schtasks.exe /run /s {name_c} /tn QuayIndex");
+        let later = at + 10 * SECOND;
+        let start = sim.spawn(later, parent, session, image, "schtasks.exe", &line);
+        let run = Program {
+            image: payload,
+            original: "whoami.exe",
+            command: payload,
+        };
+        let ran = at + 11 * SECOND;
+        sim.run_task(ran, c, task, run, ran + 9 * SECOND);
+        sim.exit(at + 12 * SECOND, &start, session);
+        sim.logoff(at + 30 * SECOND, &network);
+        let range = from..sim.pending.len();
+        let who = self.from_b_as_system();
+        self.hop(range, (b, c), who, ("scheduled task", "T1053.005"), at);
+        self.detection(
+            9,
+            &[started],
+            &[],
+            &[("process_name", "schtasks.exe"), ("dest", &name_b)],
+        );
+    }
+
+    /// Everything is closed; the shell and the document on A last.
+    fn leave(&mut self, console: &Shell, minted: &Minted, opened: &[&Process; 2]) {
+        let Self { sim, route, .. } = self;
+        sim.exit(route.at(110), &console.process, &console.session);
+        let shell = &minted.shell;
+        sim.exit(route.at(150), &shell.process, &shell.session);
+        sim.logoff(route.at(150) + SECOND, &shell.session);
+        sim.exit(route.at(151), &minted.tool, &route.session);
+        for (minute, process) in (152..).zip(opened) {
+            sim.exit(route.at(minute), process, &route.session);
+        }
     }
 }
 
 /// Plants the intrusion into a day. The times are fixed so that every part of the story stays inside one UTC day.
 pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> Vec<Act> {
-    let (a, b, c) = (plan.first_workstation, plan.first_workstation + 1, SQL);
     let Some(seat) = seats.first() else {
         return Vec::new();
     };
-    let (session, explorer) = (seat.session.clone(), seat.explorer.clone());
-    let victim = sim.accounts[0].clone();
-    let stolen = sim.accounts[plan.admin].clone();
-    let service = sim.accounts[plan.sql_service].clone();
-    let (name_a, name_b, name_c) = (
-        sim.hosts[a].name.clone(),
-        sim.hosts[b].name.clone(),
-        sim.hosts[c].name.clone(),
-    );
-    let (shown_victim, shown_stolen) = (
-        session.shown.clone(),
-        format!("{}\\{}", sim.domain.netbios, stolen.name),
-    );
-    let at = |minute: i64| midnight + 12 * 60 * MINUTE + 50 * MINUTE + minute * MINUTE;
+    let route = Route::new(sim, plan, midnight, seat);
     let mut story = Story {
         sim,
+        route,
         acts: Vec::new(),
+        logons: Vec::new(),
     };
-
-    // A foothold: a document that starts a shell.
-    let cmd = "C:\\Windows\\System32\\cmd.exe";
-    let writer = "C:\\Program Files\\Quayside\\Office\\writer.exe";
-    let line = format!(
-        "\"{writer}\" /n \"C:\\Users\\{}\\Downloads\\berth-invoice.qsx\"",
-        victim.name
-    );
-    let document = story
-        .sim
-        .spawn(at(0), &explorer, &session, writer, "writer.exe", &line);
-    let shell = story
-        .sim
-        .spawn(at(1), &document, &session, cmd, "Cmd.Exe", "cmd.exe /d");
-    let tool = "C:\\ProgramData\\Quay\\hullscan.exe";
-    story.sim.file(at(2), &shell, tool);
-    let scan = story
-        .sim
-        .spawn(at(3), &shell, &session, tool, "-", "hullscan.exe tickets");
-
-    // Kerberoasting.
-    let roasted = story
-        .sim
-        .ticket(at(4), &scan, &victim, (&service.name, &service.sid), 0x17);
-    story.detection(
-        4,
-        std::slice::from_ref(&(roasted..roasted + 1)),
-        &[],
-        &[
-            ("ServiceName", &service.name),
-            ("TicketEncryptionType", "0x17"),
-            ("TicketOptions", "0x40810000"),
-        ],
-    );
-    story.sim.exit(at(5), &scan, &session);
-
-    // Pass the hash: new credentials on A ...
-    let pass = story.sim.spawn(
-        at(20),
-        &shell,
-        &session,
-        tool,
-        "-",
-        &format!("hullscan.exe pass {}", stolen.name),
-    );
-    let how = Logon {
-        kind: 9,
-        process: "seclogo",
-        package: "Negotiate",
-        workstation: "-".into(),
-        ip: "::1".into(),
-        port: "0".into(),
-        outbound: &stolen.name,
-        subject: Some(&session),
-    };
-    let (mut outbound, index) = story.sim.logon(at(20) + SECOND, a, &victim, &how);
-    outbound.terminal = session.terminal;
-    let source = index..index + 1;
-    let shell_hash = story.sim.spawn(
-        at(20) + 2 * SECOND,
-        &pass,
-        &outbound,
-        cmd,
-        "Cmd.Exe",
-        "cmd.exe",
-    );
-
-    // ... and their use against B.
-    let from = story.sim.pending.len();
-    let system = story.sim.hosts[a].system.clone();
-    let (network, port, first) = story.sim.network_logon(&Remote {
-        src: a,
-        dst: b,
-        account: &stolen,
-        time: at(22),
-        port: 445,
-        service: "smb",
-        package: Package::Ntlm,
-        client: &system,
-        ticket: false,
-        duration: 50 * SECOND,
-    });
-    let paths = [("Users", 0x10_0081)];
-    story.sim.share(
-        at(22) + SECOND,
-        a,
-        port,
-        &network,
-        Share {
-            name: "C$",
-            local: "\\??\\C:\\",
-            paths: &paths,
-        },
-    );
-    story.sim.logoff(at(22) + 50 * SECOND, &network);
-    let end = story.sim.pending.len();
-    let who = (
-        shown_victim.as_str(),
-        shown_stolen.as_str(),
-        shown_stolen.as_str(),
-    );
-    let hop_range = source.start..source.end;
-    let mark = from..end;
-    story.hop(
-        mark,
-        (a, b),
-        who,
-        ("pass the hash over SMB", "T1550.002"),
-        at(22),
-    );
-    if let Some(Act::Hop(mark, _)) = story.acts.last() {
-        let mark = *mark;
-        story.sim.mark(hop_range, mark);
-    }
-
-    // PsExec from A to B.
-    let from = story.sim.pending.len();
-    let tools = "C:\\ProgramData\\Quay\\";
-    let (started, second) = story.psexec(&PsExec {
-        time: at(25),
-        parent: &shell_hash,
-        session: &outbound,
-        dst: b,
-        account: &stolen,
-        package: Package::Ntlm,
-        image: &format!("{tools}PsExec.exe"),
-        command: &format!("PsExec.exe \\\\{name_b} -accepteula -s cmd.exe"),
-    });
-    let range = from..story.sim.pending.len();
-    let who = (
-        shown_victim.as_str(),
-        shown_stolen.as_str(),
-        "NT AUTHORITY\\SYSTEM",
-    );
-    story.hop(range, (a, b), who, ("PsExec", "T1569.002"), at(25));
-    story.detection(
-        2,
-        &[started],
-        &[],
-        &[("process_name", "PsExec.exe"), ("dest", &name_a)],
-    );
-    for (which, user) in [(0, &stolen.name), (1, &stolen.name)] {
-        story.detection(
-            which,
-            std::slice::from_ref(&source),
-            &[],
-            &[("Logon_Type", "9"), ("dest", &name_a)],
-        );
-        for one in [first..first + 1, second.clone()] {
-            let fields = [
-                ("Logon_Type", "3"),
-                ("dest", name_b.as_str()),
-                ("user", user.as_str()),
-            ];
-            story.detection(which, std::slice::from_ref(&one), &[], &fields);
-        }
-    }
-
-    // From here on the key serves for tickets: a loop that fetches from B all afternoon.
-    story.sim.tgt(at(29), a, &stolen);
-    let mut logons = vec![first..first + 1, second];
-    for step in 0..66 {
-        let time = at(30) + step * 95 * SECOND + story.sim.random.span(20 * SECOND);
-        let from = story.sim.pending.len();
-        let (network, port, index) = story.sim.network_logon(&Remote {
-            src: a,
-            dst: b,
-            account: &stolen,
-            time,
-            port: 445,
-            service: "smb",
-            package: Package::Kerberos,
-            client: &system,
-            ticket: step == 0,
-            duration: 12 * SECOND,
-        });
-        let path = format!("ProgramData\\Quay\\part{step:02}.dat");
-        let paths = [(path.as_str(), FILE_GENERIC_READ)];
-        story.sim.share(
-            time + SECOND,
-            a,
-            port,
-            &network,
-            Share {
-                name: "C$",
-                local: "\\??\\C:\\",
-                paths: &paths,
-            },
-        );
-        story.sim.logoff(time + 12 * SECOND, &network);
-        logons.push(index..index + 1);
-        if step == 0 {
-            let range = from..story.sim.pending.len();
-            let who = (
-                shown_victim.as_str(),
-                shown_stolen.as_str(),
-                shown_stolen.as_str(),
-            );
-            story.hop(
-                range,
-                (a, b),
-                who,
-                ("admin share with a forged ticket", "T1021.002"),
-                time,
-            );
-        }
-    }
-
-    // Remote desktop from A to B, neither of which is meant for it.
-    let from = story.sim.pending.len();
-    let conns = story.sim.conns.len();
-    let (desktop, client) =
-        story
-            .sim
-            .mstsc(at(40), (&shell_hash, &outbound), b, &stolen, 80 * MINUTE);
-    let range = from..story.sim.pending.len();
-    let who = (
-        shown_victim.as_str(),
-        shown_stolen.as_str(),
-        shown_stolen.as_str(),
-    );
-    story.hop(range, (a, b), who, ("remote desktop", "T1021.001"), at(40));
-    story.detection(
-        8,
-        std::slice::from_ref(&client),
-        &[],
-        &[("process_name", "mstsc.exe"), ("dest", &name_a)],
-    );
-    let (ip_a, ip_b) = (story.sim.hosts[a].ip.clone(), story.sim.hosts[b].ip.clone());
-    let port = ("DestinationPort".to_owned(), Value::U16(3389));
-    let events = &story.sim.pending[from..];
-    let traffic: Vec<Range<usize>> = (from..)
-        .zip(events)
-        .filter(|(_, pending)| {
-            pending.event.event_id == 3
-                && matches!(&pending.event.body, Body::EventData(fields) if fields.contains(&port))
-        })
-        .map(|(index, _)| index..index + 1)
-        .collect();
-    let connection = story.sim.conns[conns..]
-        .iter()
-        .find(|conn| conn.dst_port == 3389);
-    let uid = connection.map(|conn| conn.uid.clone()).unwrap_or_default();
-    story.detection(
-        7,
-        &traffic,
-        &[uid],
-        &[("src", &ip_a), ("dest", &ip_b), ("dest_port", "3389")],
-    );
-    logons.push(story.logon(b, from));
-    for which in [5, 6] {
-        story.detection(
-            which,
-            &logons,
-            &[],
-            &[("user", &stolen.name), ("dest", &name_b)],
-        );
-    }
-
-    // From B's desktop to C: PsExec under another name.
-    let console = story.sim.spawn(
-        at(50),
-        &desktop.explorer,
-        &desktop.session,
-        cmd,
-        "Cmd.Exe",
-        "\"C:\\Windows\\System32\\cmd.exe\"",
-    );
-    let renamed = format!("{tools}tidemon.exe");
-    story.sim.file(at(51), &desktop.explorer, &renamed);
-    let from = story.sim.pending.len();
-    let (started, _) = story.psexec(&PsExec {
-        time: at(55),
-        parent: &console,
-        session: &desktop.session,
-        dst: c,
-        account: &stolen,
-        package: Package::Kerberos,
-        image: &renamed,
-        command: &format!("tidemon.exe \\\\{name_c} -s cmd.exe"),
-    });
-    let range = from..story.sim.pending.len();
-    let who = (
-        shown_stolen.as_str(),
-        shown_stolen.as_str(),
-        "NT AUTHORITY\\SYSTEM",
-    );
-    story.hop(range, (b, c), who, ("PsExec, renamed", "T1569.002"), at(55));
-    story.detection(
-        3,
-        std::slice::from_ref(&started),
-        &[],
-        &[
-            ("process_name", "tidemon.exe"),
-            ("original_file_name", "psexec.c"),
-            ("dest", &name_b),
-        ],
-    );
-
-    // A task on C, created and started from B.
-    let from = story.sim.pending.len();
-    let task = "\\QuayIndex";
-    let payload = "C:\\Windows\\System32\\whoami.exe";
-    let image = "C:\\Windows\\System32\\schtasks.exe";
-    let line = format!(
-        "schtasks.exe /create /s {name_c} /tn QuayIndex /tr {payload} /sc once /st 23:30 /ru SYSTEM"
-    );
-    let process = story.sim.pending.len();
-    let create = story.sim.spawn(
-        at(70),
-        &console,
-        &desktop.session,
-        image,
-        "schtasks.exe",
-        &line,
-    );
-    let started = process..story.sim.pending.len();
-    let (network, _, _) = story.sim.network_logon(&Remote {
-        src: b,
-        dst: c,
-        account: &stolen,
-        time: at(70) + 300_000,
-        port: 49_670,
-        service: "dce_rpc",
-        package: Package::Kerberos,
-        client: &create,
-        ticket: false,
-        duration: 30 * SECOND,
-    });
-    story
-        .sim
-        .register_task(at(70) + 500_000, &network, task, payload);
-    story.sim.exit(at(70) + SECOND, &create, &desktop.session);
-    let line = format!("schtasks.exe /run /s {name_c} /tn QuayIndex");
-    let start = story.sim.spawn(
-        at(70) + 10 * SECOND,
-        &console,
-        &desktop.session,
-        image,
-        "schtasks.exe",
-        &line,
-    );
-    let run = Program {
-        image: payload,
-        original: "whoami.exe",
-        command: payload,
-    };
-    let ran = at(70) + 11 * SECOND;
-    story.sim.run_task(ran, c, task, run, ran + 9 * SECOND);
-    story
-        .sim
-        .exit(at(70) + 12 * SECOND, &start, &desktop.session);
-    story.sim.logoff(at(70) + 30 * SECOND, &network);
-    let range = from..story.sim.pending.len();
-    let who = (
-        shown_stolen.as_str(),
-        shown_stolen.as_str(),
-        "NT AUTHORITY\\SYSTEM",
-    );
-    story.hop(range, (b, c), who, ("scheduled task", "T1053.005"), at(70));
-    story.detection(
-        9,
-        &[started],
-        &[],
-        &[("process_name", "schtasks.exe"), ("dest", &name_b)],
-    );
-
-    story.sim.exit(at(110), &console, &desktop.session);
-    story.sim.exit(at(150), &shell_hash, &outbound);
-    story.sim.logoff(at(150) + SECOND, &outbound);
-    story.sim.exit(at(151), &pass, &session);
-    story.sim.exit(at(152), &shell, &session);
-    story.sim.exit(at(153), &document, &session);
+    let (document, shell) = story.foothold();
+    story.roast(&shell);
+    let minted = story.new_credentials(&shell);
+    let first = story.pass_the_hash(&minted);
+    story.psexec_to_b(&minted, first);
+    story.fetch_from_b();
+    let desktop = story.desktop_on_b(&minted);
+    let console = story.renamed_psexec_to_c(&desktop);
+    story.task_on_c(&console);
+    story.leave(&console, &minted, &[&shell, &document]);
     story.acts
 }
 
