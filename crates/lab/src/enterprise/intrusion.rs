@@ -660,33 +660,17 @@ struct Go<'a> {
     tool: (&'a str, &'a str),
 }
 
-/// Makes the move. Returns what runs on the destination, and whether it can act for the account elsewhere.
-fn perform(world: &mut Company, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
-    let Go {
-        plan,
-        step,
-        who,
-        session,
-        parent,
-        used,
-        ..
-    } = go;
-    let (time, dst) = (step.time, step.dst);
-    let end = plan.end.max(time + 2 * MINUTE);
-    let server = world.sim.hosts[dst].name.clone();
+/// The program that the intruder starts on the source: its image, original name and command line.
+fn client(world: &Company, go: &Go<'_>, random_name: &str) -> (String, &'static str, String) {
+    let (step, who) = (go.step, go.who);
+    let server = &world.sim.hosts[step.dst].name;
     let (tool_image, stem) = go.tool;
-    let given = if *used == Credentials::Password {
+    let given = if go.used == Credentials::Password {
         format!(" -u {}\\{} -p *", world.sim.domain.netbios, who.name)
     } else {
         String::new()
     };
-    let random_name: String = {
-        let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-        (0..8)
-            .map(|_| char::from(*world.sim.random.pick(letters)))
-            .collect()
-    };
-    let (image, original, command) = match step.method {
+    match step.method {
         Method::PsExec => (
             format!("{}\\PsExec64.exe", folder(tool_image)),
             "psexec.c",
@@ -739,57 +723,118 @@ fn perform(world: &mut Company, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
             "-",
             format!("{stem}.exe sync /user:krbtgt"),
         ),
-    };
+    }
+}
+
+/// A move under way.
+struct Moving<'a> {
+    go: &'a Go<'a>,
+    approach: Approach<'a>,
+    /// When what was started on the destination ends.
+    end: i64,
+    /// For what tools name at random.
+    random_name: String,
+}
+
+const SHELL: Program<'_> = Program {
+    image: CMD,
+    original: "Cmd.Exe",
+    command: "cmd.exe",
+};
+const POWER: Program<'_> = Program {
+    image: POWERSHELL,
+    original: "PowerShell.EXE",
+    command: "powershell.exe -nop -w hidden -enc SQBFAFgA",
+};
+
+/// Makes the move. Returns what runs on the destination, and whether it can act for the account elsewhere.
+fn perform(world: &mut Company, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
+    let (step, session) = (go.step, go.session);
+    let (time, method) = (step.time, step.method);
+    let end = go.plan.end.max(time + 2 * MINUTE);
+    let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let random_name: String = (0..8)
+        .map(|_| char::from(*world.sim.random.pick(letters)))
+        .collect();
+    let (image, original, command) = client(world, go, &random_name);
     let client = world.sim.spawn(
         time - 2 * SECOND,
-        parent,
+        go.parent,
         session,
         &image,
         original,
         &command,
     );
-    let approach = Approach {
-        time,
-        client: &client,
-        actor: session,
-        dst,
-        account: who,
-        package: go.package,
-        ticket: true,
-        explicit: *used == Credentials::Password,
-        foreign: step.method.foreign(),
+    let moving = Moving {
+        go,
+        approach: Approach {
+            time,
+            client: &client,
+            actor: session,
+            dst: step.dst,
+            account: go.who,
+            package: go.package,
+            ticket: true,
+            explicit: go.used == Credentials::Password,
+            foreign: method.foreign(),
+        },
+        end,
+        random_name,
     };
-    let shell = Program {
-        image: CMD,
-        original: "Cmd.Exe",
-        command: "cmd.exe",
+    // Some clients stay as long as what they started.
+    let stays = matches!(
+        method,
+        Method::PsExec
+            | Method::RenamedPsExec
+            | Method::ForeignService
+            | Method::CommandService
+            | Method::Remoting
+            | Method::Desktop
+            | Method::Ssh
+    );
+    let result = match method {
+        Method::PsExec
+        | Method::RenamedPsExec
+        | Method::ForeignService
+        | Method::CommandService
+        | Method::CopyService => (by_service(world, &moving), false),
+        _ => by_session(world, &moving, seats),
     };
-    let power = Program {
-        image: POWERSHELL,
-        original: "PowerShell.EXE",
-        command: "powershell.exe -nop -w hidden -enc SQBFAFgA",
-    };
+    let over = if stays { end } else { time + 20 * SECOND };
+    world.sim.exit(over + 2 * SECOND, &client, session);
+    result
+}
+
+/// A copy of the approach after a program was copied, without another ticket.
+fn after_copy<'a>(world: &mut Company, moving: &Moving<'a>, explicit: bool) -> Approach<'a> {
+    let (approach, (tool_image, _)) = (&moving.approach, moving.go.tool);
+    let path = tool_image.strip_prefix("C:\\").unwrap_or(tool_image);
+    let time = approach.time;
+    world.sim.copy_to(approach, path, time + 30 * SECOND);
+    Approach {
+        time: time + 9 * SECOND,
+        ticket: false,
+        explicit,
+        ..*approach
+    }
+}
+
+/// The ways that create a service.
+fn by_service(world: &mut Company, moving: &Moving<'_>) -> Running {
+    let Moving {
+        go,
+        approach,
+        end,
+        random_name,
+    } = moving;
+    let (tool_image, stem) = go.tool;
     let own = Program {
         image: tool_image,
         original: "-",
         command: tool_image,
     };
-    let path = tool_image.strip_prefix("C:\\").unwrap_or(tool_image);
-    let mut over = time + 20 * SECOND;
-    let result = match step.method {
-        Method::PsExec | Method::RenamedPsExec => {
-            over = end;
-            let name = if step.method == Method::PsExec {
-                "PSEXESVC".to_owned()
-            } else {
-                stem.to_owned()
-            };
-            let over_tcp = step.draw & 256 != 0;
-            let running = world.sim.psexec(&approach, &name, shell, over_tcp, end);
-            (running, false)
-        }
+    match go.step.method {
         Method::ForeignService => {
-            over = end;
             let file = format!("{random_name}.exe");
             let full = format!("C:\\Windows\\{file}");
             let service = Service {
@@ -803,9 +848,9 @@ fn perform(world: &mut Company, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
                 file: Some(&file),
                 pipes: None,
                 over_tcp: false,
-                payload: Some(shell),
+                payload: Some(SHELL),
             };
-            (world.sim.remote_service(&approach, &service, end), false)
+            world.sim.remote_service(approach, &service, *end)
         }
         Method::CommandService => {
             let line = format!(
@@ -813,7 +858,7 @@ fn perform(world: &mut Company, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
             );
             let run = line.replace("%COMSPEC%", "C:\\Windows\\system32\\cmd.exe");
             let service = Service {
-                name: &random_name,
+                name: random_name,
                 path: &line,
                 program: Program {
                     image: CMD,
@@ -825,81 +870,10 @@ fn perform(world: &mut Company, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
                 over_tcp: false,
                 payload: Some(own),
             };
-            over = end;
-            (world.sim.remote_service(&approach, &service, end), false)
-        }
-        Method::Wmi => (world.sim.wmi(&approach, power, end), false),
-        Method::ForeignWmi => {
-            let at = time / SECOND;
-            let command = format!("cmd.exe /Q /c cd \\ 1> \\\\127.0.0.1\\ADMIN$\\__{at}.42 2>&1");
-            let program = Program {
-                command: &command,
-                ..shell
-            };
-            (world.sim.wmi(&approach, program, end), false)
-        }
-        Method::DcomShell => {
-            let seat = seats
-                .get(&dst)
-                .filter(|_| time < plan.start + 5 * HOUR)
-                .map(|seat| (seat.explorer.clone(), seat.session.clone()));
-            match seat {
-                Some((explorer, victim)) => (
-                    world
-                        .sim
-                        .dcom_shell(&approach, (&explorer, &victim), power, end),
-                    true,
-                ),
-                None => (world.sim.dcom_console(&approach, power, end), false),
-            }
-        }
-        Method::DcomConsole => (world.sim.dcom_console(&approach, power, end), false),
-        Method::Remoting => {
-            over = end;
-            (world.sim.remoting(&approach, Some(shell), end), false)
-        }
-        Method::Desktop => {
-            over = end;
-            let desktop = world.sim.desktop(&approach, end);
-            let process = world.sim.spawn(
-                time + 40 * SECOND,
-                &desktop.explorer,
-                &desktop.session,
-                CMD,
-                "Cmd.Exe",
-                "\"C:\\Windows\\system32\\cmd.exe\"",
-            );
-            world.sim.exit(end - SECOND, &process, &desktop.session);
-            (
-                Running {
-                    process,
-                    session: desktop.session,
-                },
-                true,
-            )
-        }
-        Method::Task => {
-            let task = format!("\\{random_name}");
-            (world.sim.remote_task(&approach, &task, own, end), false)
-        }
-        Method::CopyWmi => {
-            world.sim.copy_to(&approach, path, time + 30 * SECOND);
-            let later = Approach {
-                time: time + 9 * SECOND,
-                ticket: false,
-                explicit: approach.explicit,
-                ..approach
-            };
-            (world.sim.wmi(&later, own, end), false)
+            world.sim.remote_service(approach, &service, *end)
         }
         Method::CopyService => {
-            world.sim.copy_to(&approach, path, time + 30 * SECOND);
-            let later = Approach {
-                time: time + 9 * SECOND,
-                ticket: false,
-                explicit: false,
-                ..approach
-            };
+            let later = after_copy(world, moving, false);
             let service = Service {
                 name: stem,
                 path: tool_image,
@@ -909,26 +883,84 @@ fn perform(world: &mut Company, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
                 over_tcp: true,
                 payload: None,
             };
-            (world.sim.remote_service(&later, &service, end), false)
+            world.sim.remote_service(&later, &service, *end)
         }
-        Method::Ssh => {
-            over = end;
-            (world.sim.ssh(&approach, shell, end), true)
+        method => {
+            let name = if method == Method::PsExec {
+                "PSEXESVC"
+            } else {
+                stem
+            };
+            let over_tcp = go.step.draw & 256 != 0;
+            world.sim.psexec(approach, name, SHELL, over_tcp, *end)
         }
-        Method::Replication => {
-            world.sim.replicate(&approach);
-            // Nothing runs on the controller: the intruder stays where he is.
-            (
-                Running {
-                    process: (*parent).clone(),
-                    session: (*session).clone(),
-                },
-                false,
-            )
-        }
+    }
+}
+
+/// The ways that open a session or call an object of the destination.
+fn by_session(world: &mut Company, moving: &Moving<'_>, seats: &Seats) -> (Running, bool) {
+    let Moving {
+        go, approach, end, ..
+    } = moving;
+    let (time, end) = (approach.time, *end);
+    let (tool_image, _) = go.tool;
+    let own = Program {
+        image: tool_image,
+        original: "-",
+        command: tool_image,
     };
-    world.sim.exit(over + 2 * SECOND, &client, session);
-    result
+    match go.step.method {
+        Method::Wmi => (world.sim.wmi(approach, POWER, end), false),
+        Method::ForeignWmi => {
+            let at = time / SECOND;
+            let command = format!("cmd.exe /Q /c cd \\ 1> \\\\127.0.0.1\\ADMIN$\\__{at}.42 2>&1");
+            let program = Program {
+                command: &command,
+                ..SHELL
+            };
+            (world.sim.wmi(approach, program, end), false)
+        }
+        Method::CopyWmi => {
+            let later = after_copy(world, moving, approach.explicit);
+            (world.sim.wmi(&later, own, end), false)
+        }
+        Method::DcomShell => {
+            let seat = seats
+                .get(&approach.dst)
+                .filter(|_| time < go.plan.start + 5 * HOUR)
+                .map(|seat| (seat.explorer.clone(), seat.session.clone()));
+            match seat {
+                Some((explorer, victim)) => {
+                    let seat = (&explorer, &victim);
+                    (world.sim.dcom_shell(approach, seat, POWER, end), true)
+                }
+                None => (world.sim.dcom_console(approach, POWER, end), false),
+            }
+        }
+        Method::DcomConsole => (world.sim.dcom_console(approach, POWER, end), false),
+        Method::Remoting => (world.sim.remoting(approach, Some(SHELL), end), false),
+        Method::Desktop => {
+            let desktop = world.sim.desktop(approach, end);
+            let session = desktop.session;
+            let line = "\"C:\\Windows\\system32\\cmd.exe\"";
+            let at = time + 40 * SECOND;
+            let parent = &desktop.explorer;
+            let process = world.sim.spawn(at, parent, &session, CMD, "Cmd.Exe", line);
+            world.sim.exit(end - SECOND, &process, &session);
+            (Running { process, session }, true)
+        }
+        Method::Task => {
+            let task = format!("\\{}", moving.random_name);
+            (world.sim.remote_task(approach, &task, own, end), false)
+        }
+        Method::Ssh => (world.sim.ssh(approach, SHELL, end), true),
+        _ => {
+            world.sim.replicate(approach);
+            // Nothing runs on the controller: the intruder stays where he is.
+            let (process, session) = (go.parent.clone(), go.session.clone());
+            (Running { process, session }, false)
+        }
+    }
 }
 
 /// The folder of a Windows path.

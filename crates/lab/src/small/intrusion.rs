@@ -96,7 +96,7 @@ impl Route {
     }
 
     /// Actor, account and effective account of a hop from A that runs as the stolen account.
-    fn from_a(&self) -> [String; 3] {
+    fn as_stolen(&self) -> [String; 3] {
         [
             self.shown_victim.clone(),
             self.shown_stolen.clone(),
@@ -349,7 +349,7 @@ impl Story<'_> {
         sim.share(at + SECOND, a, port, &network, share);
         sim.logoff(at + 50 * SECOND, &network);
         let range = from..sim.pending.len();
-        let who = route.from_a();
+        let who = route.as_stolen();
         let technique = ("pass the hash over SMB", "T1550.002");
         let mark = self.hop(range, (a, b), who, technique, at);
         self.sim.mark(minted.logon.clone(), mark);
@@ -373,7 +373,7 @@ impl Story<'_> {
             command: &format!("PsExec.exe \\\\{name_b} -accepteula -s cmd.exe"),
         });
         let range = from..self.sim.pending.len();
-        let [actor, account, _] = self.route.from_a();
+        let [actor, account, _] = self.route.as_stolen();
         let who = [actor, account, SYSTEM.into()];
         self.hop(range, (a, b), who, ("PsExec", "T1569.002"), at);
         self.detection(
@@ -434,7 +434,7 @@ impl Story<'_> {
             self.logons.push(index..index + 1);
             if step == 0 {
                 let range = from..sim.pending.len();
-                let who = route.from_a();
+                let who = route.as_stolen();
                 let technique = ("admin share with a forged ticket", "T1021.002");
                 self.hop(range, (a, b), who, technique, time);
             }
@@ -451,7 +451,7 @@ impl Story<'_> {
         let by = (&minted.shell.process, &minted.shell.session);
         let (desktop, client) = self.sim.mstsc(at, by, b, &stolen, 80 * MINUTE);
         let range = from..self.sim.pending.len();
-        let who = self.route.from_a();
+        let who = self.route.as_stolen();
         self.hop(range, (a, b), who, ("remote desktop", "T1021.001"), at);
         self.detection(
             8,
@@ -513,7 +513,7 @@ impl Story<'_> {
             command: &format!("tidemon.exe \\\\{name_c} -s cmd.exe"),
         });
         let range = from..self.sim.pending.len();
-        let who = self.from_b_as_system();
+        let who = self.as_system();
         self.hop(range, (b, c), who, ("PsExec, renamed", "T1569.002"), at);
         self.detection(
             3,
@@ -532,7 +532,7 @@ impl Story<'_> {
     }
 
     /// Actor, account and effective account of a hop from B that runs as the system.
-    fn from_b_as_system(&self) -> [String; 3] {
+    fn as_system(&self) -> [String; 3] {
         let stolen = &self.route.shown_stolen;
         [stolen.clone(), stolen.clone(), SYSTEM.into()]
     }
@@ -579,7 +579,7 @@ impl Story<'_> {
         sim.exit(at + 12 * SECOND, &start, session);
         sim.logoff(at + 30 * SECOND, &network);
         let range = from..sim.pending.len();
-        let who = self.from_b_as_system();
+        let who = self.as_system();
         self.hop(range, (b, c), who, ("scheduled task", "T1053.005"), at);
         self.detection(
             9,
