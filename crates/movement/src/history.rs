@@ -1,12 +1,10 @@
 //! Habits of hosts and accounts, from the days on which they do the same.
 
-use crabwalk_activity::facts;
-use hashbrown::{HashMap, HashSet};
-
 use crabwalk_activity::{
-    AccountId, AccountKind, Activity, HostId, Place, Session, for_each, kind_of,
+    AccountId, AccountKind, Activity, HostId, Place, Session, facts, for_each, kind_of,
 };
 pub(crate) use crabwalk_vocabulary::time::{day, is_daily};
+use hashbrown::{HashMap, HashSet};
 
 use crate::family::Family;
 

@@ -114,7 +114,7 @@ pub(crate) fn groups(
 #[cfg(test)]
 mod tests {
     use crabwalk_activity::clocks::Clocks;
-    use crabwalk_activity::{Activity, Log, Place, Tables};
+    use crabwalk_activity::{Ends, Log, Place, Tables};
     use crabwalk_testing::Events;
 
     use super::*;
@@ -132,7 +132,7 @@ mod tests {
         let catalog = Events::from(Vec::new()).catalog();
         let tables = Tables::read(&catalog).unwrap_or_else(|error| panic!("{error}"));
         let clocks = Clocks::new();
-        let mut world = World::new(Activity::new(Log::new(&tables, &clocks)));
+        let mut world = World::new(Ends::read(Log::new(&tables, &clocks)).complete());
         let mut hops = Vec::new();
         let mut surprises = Vec::new();
         for (at, Made(src, used, actor, time, explained)) in made.iter().enumerate() {

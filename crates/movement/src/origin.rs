@@ -4,14 +4,13 @@
 //!
 //! Such events happen minutes to days before the hop and do not name its destination, so they join finished hops.
 
-use crabwalk_activity::facts;
-use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Package, Place, Row, SECOND, base_name, for_each,
+    AccountId, AccountKind, HostId, Package, Place, Row, SECOND, base_name, facts, for_each,
     is_certificate, is_service_logon, kind_of,
 };
+use hashbrown::HashMap;
 
 use crate::assemble::Draft;
 use crate::evidence::{Act, Class, Evidence, Family, Kind};

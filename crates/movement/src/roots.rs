@@ -105,7 +105,7 @@ fn sits_there(world: &World<'_>, hop: &Draft, time: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use crabwalk_activity::clocks::Clocks;
-    use crabwalk_activity::{Activity, Log, Place, Tables};
+    use crabwalk_activity::{Ends, Log, Place, Tables};
     use crabwalk_testing::scene;
 
     use super::*;
@@ -119,7 +119,7 @@ mod tests {
         let catalog = scene::parse(lines.iter().copied()).catalog();
         let tables = Tables::read(&catalog).unwrap_or_else(|error| panic!("{error}"));
         let clocks = Clocks::new();
-        let mut world = World::new(Activity::new(Log::new(&tables, &clocks)));
+        let mut world = World::new(Ends::read(Log::new(&tables, &clocks)).complete());
         let begun = world.sessions.first().map_or(0, |one| one.time);
         let mut hops: Vec<Draft> = Vec::new();
         for session in world.sessions.clone() {

@@ -1,12 +1,12 @@
 //! What techniques and the assembly query: the activity, and movement's own additions to it.
 
-use crabwalk_activity::facts;
-use hashbrown::HashMap;
 use std::ops::{Deref, DerefMut};
 
 use crabwalk_activity::{
-    AccountId, Activity, HostId, Place, SECOND, for_each, is_refused, ports_of_class, service_of,
+    AccountId, Activity, HostId, Place, SECOND, facts, for_each, is_refused, ports_of_class,
+    service_of,
 };
+use hashbrown::HashMap;
 
 use crate::history::History;
 use crate::pipes::{self, Opened};

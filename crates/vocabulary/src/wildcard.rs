@@ -9,7 +9,19 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 /// Whether `text` matches `pattern`, where `*` matches any text and everything else is literal. Takes at most the
 /// product of the lengths.
 pub fn matches_exactly(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    fits(pattern.as_bytes(), text.as_bytes(), |a, b| a == b)
+}
+
+/// As [`matches_exactly`], ignoring the case of ASCII letters. Allocates nothing.
+pub fn matches_ignoring_ascii_case(pattern: &str, text: &str) -> bool {
+    fits(
+        pattern.as_bytes(),
+        text.as_bytes(),
+        u8::eq_ignore_ascii_case,
+    )
+}
+
+fn fits(pattern: &[u8], text: &[u8], same: impl Fn(&u8, &u8) -> bool) -> bool {
     let (mut p, mut t, mut star) = (0, 0, None);
     while let Some(byte) = text.get(t) {
         match pattern.get(p) {
@@ -17,7 +29,7 @@ pub fn matches_exactly(pattern: &str, text: &str) -> bool {
                 star = Some((p, t));
                 p += 1;
             }
-            Some(own) if own == byte => {
+            Some(own) if same(own, byte) => {
                 p += 1;
                 t += 1;
             }
@@ -59,6 +71,13 @@ mod tests {
             ("ä*", "Ärger", true),
         ] {
             assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+            if pattern.is_ascii() {
+                assert_eq!(
+                    matches_ignoring_ascii_case(pattern, text),
+                    fits,
+                    "{pattern} {text}"
+                );
+            }
         }
         assert!(!matches_exactly("A*", "ab"));
     }

@@ -124,11 +124,6 @@ impl<'a> Ends<'a> {
 }
 
 impl<'a> Activity<'a> {
-    /// Reads the logs.
-    pub fn new(catalog: Log<'a>) -> Self {
-        Ends::read(catalog).complete()
-    }
-
     /// Interns accounts that only domain controllers name, before any account is taken for another.
     fn read_accounts(&mut self) {
         for_each(self.catalog, facts::TicketRequest, |row| {

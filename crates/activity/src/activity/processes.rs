@@ -2,9 +2,8 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::facts;
-
 use super::Activity;
+use crate::facts;
 use crate::grouped::Grouped;
 use crate::identity::{AccountId, HostId};
 use crate::processes::{Process, ProcessKey};

@@ -477,14 +477,15 @@ impl Sim {
         event.keywords = 0x4020_0000_0000_0000;
     }
 
-    /// New credentials for outgoing connections only, as in passing a hash: a logon of type 9.
+    /// New credentials for outgoing connections only, as in passing a hash: a logon of type 9. Also returns its index
+    /// among the events.
     pub(crate) fn new_credentials(
         &mut self,
         time: i64,
         session: &Session,
         own: &Account,
         stolen: &Account,
-    ) -> Session {
+    ) -> (Session, usize) {
         let how = Logon {
             kind: 9,
             process: "seclogo",
@@ -495,9 +496,9 @@ impl Sim {
             outbound: &stolen.name,
             subject: Some(session),
         };
-        let (mut outbound, _) = self.logon(time, session.host, own, &how);
+        let (mut outbound, index) = self.logon(time, session.host, own, &how);
         outbound.terminal = session.terminal;
-        outbound
+        (outbound, index)
     }
 
     /// A tool, not lsass, requests a ticket for an account: 4768, and a connection of the tool.

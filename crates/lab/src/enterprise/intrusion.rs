@@ -570,7 +570,7 @@ fn hop(world: &mut Company, plan: &mut Plan, step: &Step, seats: &Seats) {
                 "-",
                 &format!("{stem}.exe -p {}", who.name),
             );
-            session = world
+            (session, _) = world
                 .sim
                 .new_credentials(time - 69 * SECOND, &session, &own, &who);
             parent = world.sim.spawn(

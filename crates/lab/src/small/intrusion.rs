@@ -8,8 +8,8 @@ use crate::acts::{Approach, Desktop, Program};
 use crate::clock::rfc3339;
 use crate::evtx_writer::{Body, Value};
 use crate::sim::{
-    Account, FILE_GENERIC_READ, Logon, MINUTE, Package, Pending, Process, Remote, SECOND, Session,
-    Share, Sim,
+    Account, FILE_GENERIC_READ, MINUTE, Package, Pending, Process, Remote, SECOND, Session, Share,
+    Sim,
 };
 use crate::truth::{Intrusion, Planted, PlantedHop, Truth, counts};
 
@@ -298,19 +298,9 @@ impl Story<'_> {
         let session = &route.session;
         let line = format!("hullscan.exe pass {}", route.stolen.name);
         let tool = sim.spawn(route.at(20), shell, session, TOOL, "-", &line);
-        let how = Logon {
-            kind: 9,
-            process: "seclogo",
-            package: "Negotiate",
-            workstation: "-".into(),
-            ip: "::1".into(),
-            port: "0".into(),
-            outbound: &route.stolen.name,
-            subject: Some(session),
-        };
         let at = route.at(20);
-        let (mut outbound, index) = sim.logon(at + SECOND, route.a, &route.victim, &how);
-        outbound.terminal = session.terminal;
+        let (outbound, index) =
+            sim.new_credentials(at + SECOND, session, &route.victim, &route.stolen);
         let at = at + 2 * SECOND;
         let process = sim.spawn(at, &tool, &outbound, CMD, "Cmd.Exe", "cmd.exe");
         Minted {

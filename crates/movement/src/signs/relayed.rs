@@ -1,10 +1,9 @@
 //! Machine accounts that come from an address other than the machine's: relayed (T1557.001), or with a stolen key.
 
-use crabwalk_activity::facts;
-use hashbrown::HashMap;
 use std::collections::BTreeMap;
 
-use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place, SECOND, for_each};
+use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place, SECOND, facts, for_each};
+use hashbrown::HashMap;
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::pipes::is_pipe_share;

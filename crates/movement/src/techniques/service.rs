@@ -452,10 +452,14 @@ fn silent<'a, F>(world: &mut World<'a>, row: &Row<'a, '_, F>, service: &str) -> 
 
 /// Whether PsExec is told to run the command as the system (`-s`): its own options come before the command.
 fn as_system(command: &CommandLine) -> bool {
-    const WITH_VALUE: [&str; 6] = ["u", "p", "n", "r", "w", "a"];
+    // Of PsExec, and from `to` on of PAExec alone.
+    const WITH_VALUE: [&str; 13] = [
+        "u", "p", "n", "r", "w", "a", "g", "to", "lo", "rlo", "p@", "csrc", "clist",
+    ];
     let mut words = command.words.iter().skip(1).peekable();
     while let Some(word) = words.next() {
-        if word.starts_with("\\\\") {
+        // The machines, or a file with their names.
+        if word.starts_with("\\\\") || word.starts_with('@') {
             continue;
         }
         let Some(option) = word.strip_prefix(['-', '/']) else {

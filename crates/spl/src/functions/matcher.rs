@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crabwalk_vocabulary::wildcard;
 use hashbrown::HashSet;
 use ipnet::IpNet;
 
@@ -125,7 +126,7 @@ pub(crate) fn matches_one(pattern: &SearchValue, value: &str) -> bool {
     let plain = pattern.directive.is_none() && !may_be_network(text);
     if plain && text.is_ascii() && value.is_ascii() {
         if text.contains('*') {
-            return fits(text, value);
+            return wildcard::matches_ignoring_ascii_case(text, value);
         }
         if text.eq_ignore_ascii_case(value) {
             return true;
@@ -142,31 +143,6 @@ pub(crate) fn matches_one(pattern: &SearchValue, value: &str) -> bool {
 fn may_be_network(text: &str) -> bool {
     let starts = |char: char| char.is_ascii_hexdigit() || char == ':';
     text.contains('/') && !text.contains('*') && text.starts_with(starts)
-}
-
-/// Whether an ASCII text fits an ASCII pattern with at least one star, whatever their case.
-fn fits(pattern: &str, text: &str) -> bool {
-    let same = |start: usize, part: &str, text: &str| {
-        let own = text.as_bytes().get(start..start + part.len());
-        own.is_some_and(|own| own.eq_ignore_ascii_case(part.as_bytes()))
-    };
-    let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let last = pieces.next_back().unwrap_or_default();
-    let end = match text.len().checked_sub(last.len()) {
-        Some(end) if end >= first.len() => end,
-        _ => return false,
-    };
-    if !same(0, first, text) || !same(end, last, text) {
-        return false;
-    }
-    let mut rest = text.get(first.len()..end).unwrap_or_default();
-    pieces.all(|piece| {
-        let found = (0..=rest.len()).find(|at| same(*at, piece, rest));
-        let after = found.and_then(|at| rest.get(at + piece.len()..));
-        rest = after.unwrap_or_default();
-        after.is_some()
-    })
 }
 
 /// Whether a text may be a number, judging by its first character.

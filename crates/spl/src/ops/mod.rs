@@ -556,19 +556,20 @@ struct Distinct {
 impl Distinct {
     /// With fewer rows there is nothing to gain.
     const LEAST: usize = 256;
-    /// If that many rows have at least half as many values, the rest is not looked at.
+    /// Rows to look at before it is judged whether values repeat: if from there on more than half of the rows are new,
+    /// they do not.
     const TRIED: usize = 1024;
 
-    /// `None` if there are several arguments, or too many values.
+    /// `None` if there are few rows, several arguments that are no literals, or too many values.
     fn of(arrays: &[(ArrayRef, bool)], rows: usize) -> Option<Self> {
+        if rows < Self::LEAST {
+            return None;
+        }
         let mut columns = arrays.iter().filter(|(_, literal)| !literal);
         let ((column, _), None) = (columns.next()?, columns.next()) else {
             return None;
         };
         let texts = column.as_string_opt::<i32>()?;
-        if rows < Self::LEAST {
-            return None;
-        }
         let mut seen: HashMap<Option<&str>, u32> = HashMap::new();
         let mut firsts = Vec::new();
         let mut places = Vec::with_capacity(rows);

@@ -174,7 +174,7 @@ fn shell(world: &mut Company, time: i64, seat: &Desktop, member: &Member) -> Des
         &command,
     );
     let session = if net_only {
-        world.sim.new_credentials(time, &seat.session, &own, &who)
+        world.sim.new_credentials(time, &seat.session, &own, &who).0
     } else {
         secondary(world, time, &seat.session, &who)
     };
