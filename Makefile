@@ -86,7 +86,7 @@ wheel: ui/dist/report.js ## the Python package: a wheel and a source distributio
 
 .PHONY: test
 test: ui/dist/report.js ## install what the tests need, and run all tests (TEST=name for a selection)
-	@.ci/need cargo cc evtxexport openssl stix2_validator store-readers splunk-sdk smtp-server mcp-client export-readers jq curl
+	@.ci/need cargo cc evtxexport openssl stix2_validator store-readers splunk-sdk smtp-server s3-server mcp-client export-readers jq curl
 	CRABWALK_REQUIRE_TOOLS=1 cargo test $(CARGO_FLAGS) --workspace $(TEST)
 	$(if $(TEST),,@$(MAKE) --no-print-directory python browser)
 

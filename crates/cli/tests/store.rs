@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crabwalk_store::Store;
-use crabwalk_testing::{crabwalk, crabwalk_reading, program};
+use crabwalk_testing::{ObjectStorage, Ran, crabwalk, crabwalk_reading, program};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,8 +29,11 @@ fn world() -> &'static Path {
 
 /// The output of a command, without times and durations.
 fn answer(folder: &Path, arguments: &[&str]) -> Value {
-    let out = crabwalk(folder, arguments).said(0);
-    let mut answer: Value = serde_json::from_str(&out).unwrap();
+    plain(&crabwalk(folder, arguments).said(0))
+}
+
+fn plain(out: &str) -> Value {
+    let mut answer: Value = serde_json::from_str(out).unwrap();
     if let Some(case) = answer.as_object_mut() {
         case.remove("created");
         if let Some(stats) = case.get_mut("stats").and_then(Value::as_object_mut) {
@@ -48,6 +51,46 @@ fn a_store_gives_the_case_that_the_files_give() {
     for (key, value) in files.as_object().unwrap() {
         assert!(store.get(key) == Some(value), "{key} differs");
     }
+}
+
+#[test]
+fn a_store_in_a_bucket_gives_the_case_that_the_files_give() {
+    let Some(server) = ObjectStorage::start() else {
+        return;
+    };
+    let store = "s3://logs/soc/2026";
+    let run = |arguments: &[&str]| -> Ran {
+        let mut command = program(world());
+        command.args(arguments);
+        command.envs(ObjectStorage::settings(server.port()));
+        command.output().unwrap().into()
+    };
+    let hunt = |logs: &str| plain(&run(&["hunt", logs, "--format", "json"]).said(0));
+    let failed = |arguments: &[&str], why: &str| {
+        let said = run(arguments);
+        assert_eq!(said.status, 1, "{said:?}");
+        assert!(said.err.contains(why), "{said:?}");
+    };
+    failed(&["hunt", store], "is not a store");
+    run(&["ingest", "logs", "--store", store]).said(0);
+    let (files, bucket) = (hunt("logs"), hunt(store));
+    for (key, value) in files.as_object().unwrap() {
+        assert!(bucket.get(key) == Some(value), "{key} differs");
+    }
+    // Everything else that takes a store.
+    let search = ["search", "EventCode=4624 | stats count by host"];
+    let rows = |logs| run(&[search[0], search[1], logs, "--format", "json"]).said(0);
+    assert_eq!(rows(store), rows("logs"));
+    let files = run(&["store", "files", store]).said(0);
+    assert!(!files.is_empty() && files.lines().all(|line| line.starts_with(store)));
+    run(&["store", "compact", store]).said(0);
+    assert!(run(&["store", "check", store]).said(0).contains("intact"));
+    // What cannot work says why.
+    failed(
+        &["hunt", store, "logs"],
+        "cannot be combined with other logs",
+    );
+    failed(&["hunt", "s3://"], "s3://BUCKET/PREFIX");
 }
 
 #[test]

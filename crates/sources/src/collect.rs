@@ -144,6 +144,17 @@ pub enum Columns {
     All,
 }
 
+impl Columns {
+    /// Whether a field is among them.
+    pub fn has(&self, field: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Named(names) => names.contains(field) || names.contains(&alike(field)),
+        }
+    }
+}
+
 /// First character of names that no field of an event can have: what would begin with it in a log begins with `_` in
 /// its place. The names that a run makes for itself stand apart by it.
 pub const RESERVED: char = '\u{1}';
@@ -655,13 +666,7 @@ impl<'d> Collector<'d> {
         }
         table.fields_seen.insert(name.to_owned());
         let reserved = matches!(name, TIME | HOST | SOURCE | RECORD | IDENTITY);
-        let needed = match &table.wanted {
-            Columns::None => false,
-            Columns::All => !reserved,
-            Columns::Named(names) => {
-                !reserved && (names.contains(name) || names.contains(&alike(name)))
-            }
-        };
+        let needed = !reserved && table.wanted.has(name);
         let id = needed.then(|| {
             ColumnId(table.columns.push(Column {
                 name: name.to_owned(),

@@ -39,6 +39,17 @@ pub enum StoreError {
     /// Another process, or another part of this one, is writing to it.
     #[error("{}: another process is writing to this store; wait until it has finished, or stop it", .0.display())]
     Locked(PathBuf),
+    /// Others were always faster.
+    #[error("{}: others write to this store so often that a commit did not get its turn; try again, or let fewer machines write", .0.display())]
+    Overtaken(PathBuf),
+    /// A URL that leads to no storage.
+    #[error("{}: cannot be used for a store: {why}", path.display())]
+    Location {
+        /// The URL.
+        path: PathBuf,
+        /// What is wrong with it or with the settings.
+        why: String,
+    },
     /// It was opened read-only.
     #[error("the store was opened read-only")]
     ReadOnly,

@@ -75,6 +75,7 @@
 //!
 //! `docs/store.md` documents the files for other programs.
 
+mod ahead;
 mod check;
 mod error;
 mod ingest;

@@ -10,6 +10,7 @@ use crabwalk_sources::{Input, Limits, Progress};
 
 use crate::error::StoreError;
 use crate::ingest::IngestOptions;
+use crate::objects;
 use crate::snapshot::StoreCatalog;
 use crate::store::Store;
 use crate::temporary::Temporary;
@@ -60,6 +61,7 @@ impl Logs {
         if let Some(store) = the_store(&inputs)? {
             store.limit_cache(usize::try_from(options.memory / 4).unwrap_or(usize::MAX));
             let snapshot = Arc::new(store.snapshot_within(&demand.window())?);
+            snapshot.read_ahead(demand);
             return Ok(Self {
                 sources: snapshot.sources().to_vec(),
                 inputs: store.originals(),
@@ -130,12 +132,13 @@ impl Store {
     /// # Errors
     /// If it is damaged or, so that it is not mistaken for a folder of logs, of a later release.
     pub fn find(path: &Path) -> Result<Option<Self>, StoreError> {
-        if Self::is_store(path) {
-            return Self::open(path).map(Some);
-        }
         match Self::open(path) {
+            Ok(store) => Ok(Some(store)),
+            // There can be nothing else.
+            Err(error) if objects::is_remote(path) => Err(error),
+            Err(error) if Self::is_store(path) => Err(error),
             Err(error @ StoreError::Form { .. }) => Err(error),
-            _ => Ok(None),
+            Err(_) => Ok(None),
         }
     }
 

@@ -256,6 +256,9 @@ pub(crate) struct Commit {
     pub version: u64,
     /// When: microseconds since 1970-01-01 UTC.
     pub at: i64,
+    /// Whose it is, if several write to the store.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub by: u64,
     /// The number of the next file.
     pub next_file: u64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -283,6 +286,22 @@ pub(crate) struct Commit {
     /// Paths of removed files that have been deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deleted: Vec<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Commit {
+    /// Makes it the commit after a state that [`takes`](State::takes) it.
+    pub(crate) fn follow(&mut self, state: &State) {
+        self.version = state.version + 1;
+        self.next_file = state.next_file;
+        for entry in &mut self.add {
+            entry.number = self.next_file;
+            self.next_file += 1;
+        }
+    }
 }
 
 /// The sum of all commits.
@@ -378,6 +397,27 @@ impl State {
         }
     }
 
+    /// Whether a commit that was made to follow `base` may follow this later state instead, with other numbers: nothing in
+    /// between concerns it. Otherwise it has to be made again.
+    pub(crate) fn takes(&self, base: &Self, commit: &Commit) -> bool {
+        let removes = commit.remove.iter();
+        let mut batch = commit.batch.iter();
+        // What is known of a source is a sum, and a new source gets the next number.
+        let mut sources = commit.sources.iter().map(|source| source.id as usize);
+        removes.copied().all(|file| self.files.contains_key(&file))
+            && batch.all(|batch| !self.batches.contains(batch))
+            && sources.all(|at| match (base.sources.get(at), self.sources.get(at)) {
+                (Some(then), Some(now)) => Arc::ptr_eq(then, now),
+                (None, None) => true,
+                _ => false,
+            })
+            && commit.coverage_is.is_none()
+            && self
+                .files
+                .range(base.next_file..)
+                .all(|(_, new)| !commit.add.iter().any(|own| may_share(own, new)))
+    }
+
     /// Reads the latest state, from the last checkpoint on.
     pub(crate) fn load(objects: &dyn Objects) -> Result<Self, StoreError> {
         // Old commits may disappear between listing checkpoints and listing commits; then there is a newer checkpoint.
@@ -467,10 +507,33 @@ pub(crate) fn publish(objects: &dyn Objects, commit: &Commit) -> Result<(), Stor
         .map_err(|error| StoreError::io(path, "write", error))
 }
 
+/// Whether new events may be copies of those in another file: of the same type, about the same time and host.
+fn may_share(new: &FileEntry, other: &FileEntry) -> bool {
+    let second = |time: i64| time.div_euclid(1_000_000);
+    let meet = || match (&new.hosts, &other.hosts) {
+        (Some(new), Some(other)) => new
+            .iter()
+            .any(|own| other.iter().any(|one| one.0.eq_ignore_ascii_case(&own.0))),
+        _ => true,
+    };
+    // What was merged was known before.
+    !new.compacted
+        && new.event_id == other.event_id
+        && new.channel.eq_ignore_ascii_case(&other.channel)
+        && second(new.first) <= second(other.last)
+        && second(new.last) >= second(other.first)
+        && meet()
+}
+
 /// Whether a commit is in the log.
-pub(crate) fn is_published(objects: &dyn Objects, commit: &Commit) -> bool {
-    let there: Result<Commit, _> = read_json(objects, &log_path(commit.version));
-    there.is_ok_and(|there| there.at == commit.at && there.next_file == commit.next_file)
+pub(crate) fn is_published(objects: &dyn Objects, commit: &Commit) -> Result<bool, StoreError> {
+    match read_json::<Commit>(objects, &log_path(commit.version)) {
+        Ok(there) => {
+            Ok((there.at, there.by, there.next_file) == (commit.at, commit.by, commit.next_file))
+        }
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes a checkpoint, and removes obsolete commits and checkpoints: those before the last but one.

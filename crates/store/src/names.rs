@@ -69,10 +69,26 @@ pub(crate) fn folder(channel: &str, event_id: u32) -> String {
     format!("events/channel={}/event_id={event_id}", part(channel))
 }
 
-/// An event file's name: its days, and a unique number.
-pub(crate) fn file(channel: &str, event_id: u32, first: i64, last: i64, number: u64) -> String {
+/// An event file's name: its days, a number and, if several write to the store, the mark of its writer: others may
+/// choose the same number at the same time.
+pub(crate) fn file(
+    channel: &str,
+    event_id: u32,
+    first: i64,
+    last: i64,
+    number: u64,
+    mark: u64,
+) -> String {
     let folder = folder(channel, event_id);
-    format!("{folder}/{}_{}_{number:012}.parquet", day(first), day(last))
+    let mark = match mark {
+        0 => String::new(),
+        mark => format!("-{mark:016x}"),
+    };
+    format!(
+        "{folder}/{}_{}_{number:012}{mark}.parquet",
+        day(first),
+        day(last)
+    )
 }
 
 /// Log text as part of a path.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -31,16 +32,24 @@ const CACHE_BYTES: usize = 512 << 20;
 /// A column of a file, in batches of [`GROUP_ROWS`] rows.
 type Column = Arc<[ArrayRef]>;
 
+/// Most files of which the descriptions are kept.
+const DESCRIPTIONS: usize = 2048;
+
 /// Reads files and caches recent columns: a hunt requests the same columns many times.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub objects: Arc<dyn Objects>,
     cache: Mutex<Cache>,
+    /// What describes files, by their paths, if that takes a request.
+    described: Mutex<HashMap<String, ArrowReaderMetadata>>,
+    /// Files that are being read where that takes time: whoever needs the same waits for it.
+    loading: Mutex<HashMap<u64, Arc<Mutex<()>>>>,
 }
 
 #[derive(Debug)]
 struct Cache {
-    columns: HashMap<(u64, String), (Column, usize, u64)>,
+    /// By file and name, with their bytes and last use; `None` if the file does not have it.
+    columns: HashMap<(u64, String), (Option<Column>, usize, u64)>,
     bytes: usize,
     /// How many bytes it may take.
     most: usize,
@@ -65,7 +74,20 @@ impl Reader {
                 most: CACHE_BYTES,
                 clock: 0,
             }),
+            described: Mutex::default(),
+            loading: Mutex::default(),
         }
+    }
+
+    /// Whether files come from afar.
+    pub(crate) fn is_far(&self) -> bool {
+        self.objects.at_once() > 1
+    }
+
+    /// Whether the cache has room for more.
+    pub(crate) fn has_room(&self) -> bool {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.bytes < cache.most / 4 * 3
     }
 
     /// Limits the cache for decoded columns to so many bytes.
@@ -78,11 +100,17 @@ impl Reader {
     fn builder(
         &self,
         entry: &FileEntry,
-    ) -> Result<ParquetRecordBatchReaderBuilder<Chunks>, StoreError> {
-        let part = self
-            .objects
-            .open(&entry.path)
-            .map_err(|error| StoreError::io(entry.path.clone(), "read", error))?;
+    ) -> Result<(ParquetRecordBatchReaderBuilder<Chunks>, Chunks), StoreError> {
+        let known = {
+            let described = self.described.lock();
+            let described = described.unwrap_or_else(PoisonError::into_inner);
+            described.get(&entry.path).cloned()
+        };
+        let part = match &known {
+            Some(_) => self.objects.open_known(&entry.path, entry.bytes),
+            None => self.objects.open(&entry.path),
+        };
+        let part = part.map_err(|error| StoreError::io(entry.path.clone(), "read", error))?;
         if part.size() != entry.bytes {
             return Err(StoreError::damaged(
                 entry.path.clone(),
@@ -90,11 +118,24 @@ impl Reader {
             ));
         }
         let chunks = Chunks(Arc::from(part));
-        let metadata = ArrowReaderMetadata::load(&chunks, Default::default())
-            .map_err(|error| of_file(error, entry))?;
-        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(
-            chunks, metadata,
-        ))
+        let metadata = match known {
+            Some(known) => known,
+            None => {
+                let read = ArrowReaderMetadata::load(&chunks, Default::default())
+                    .map_err(|error| of_file(error, entry))?;
+                if self.is_far() {
+                    let described = self.described.lock();
+                    let mut described = described.unwrap_or_else(PoisonError::into_inner);
+                    if described.len() >= DESCRIPTIONS {
+                        described.clear();
+                    }
+                    described.insert(entry.path.clone(), read.clone());
+                }
+                read
+            }
+        };
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), metadata);
+        Ok((builder, chunks))
     }
 
     /// The hosts of a file, from the manifest or from the file itself.
@@ -102,7 +143,7 @@ impl Reader {
         if let Some(hosts) = &entry.hosts {
             return Ok(hosts.clone());
         }
-        let builder = self.builder(entry)?;
+        let (builder, _) = self.builder(entry)?;
         let all = builder.metadata().file_metadata().key_value_metadata();
         all.into_iter()
             .flatten()
@@ -118,8 +159,10 @@ impl Reader {
 
     /// The whole file as written, without caching it.
     pub(crate) fn whole(&self, entry: &FileEntry) -> Result<Vec<RecordBatch>, StoreError> {
-        let reader = self
-            .builder(entry)?
+        let (builder, chunks) = self.builder(entry)?;
+        let all = 0..entry.bytes;
+        chunks.prepare(&[all], entry)?;
+        let reader = builder
             .with_batch_size(GROUP_ROWS)
             .build()
             .map_err(|error| of_file(error, entry))?;
@@ -128,27 +171,42 @@ impl Reader {
             .map_err(|error| of_file(error, entry))
     }
 
+    /// Those of the columns of which the cache knows what the file has.
+    fn cached<'n>(
+        &self,
+        entry: &FileEntry,
+        names: &'n [String],
+    ) -> HashMap<&'n str, Option<Column>> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = names.iter();
+        all.filter_map(|name| Some((name.as_str(), cache.get(entry.number, name)?)))
+            .collect()
+    }
+
     /// Columns of a file by their names in it. Each is `None` if the file does not have it.
     pub(crate) fn columns(
         &self,
         entry: &FileEntry,
         names: &[String],
     ) -> Result<Vec<Option<Column>>, StoreError> {
-        let mut found: HashMap<&str, Column> = HashMap::new();
-        {
-            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            for name in names {
-                if let Some(column) = cache.get(entry.number, name) {
-                    found.insert(name, column);
-                }
-            }
-        }
+        let mut found = self.cached(entry, names);
+        // Others may be reading it now.
+        let turn = (self.is_far() && found.len() < names.len()).then(|| {
+            let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+            loading.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(loading.entry(entry.number).or_default())
+        });
+        let _turn = turn.as_ref().map(|turn| {
+            let held = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            found = self.cached(entry, names);
+            held
+        });
         let missing: Vec<&String> = names
             .iter()
             .filter(|name| !found.contains_key(name.as_str()))
             .collect();
         if !missing.is_empty() {
-            let builder = self.builder(entry)?;
+            let (builder, chunks) = self.builder(entry)?;
             let schema = Arc::clone(builder.schema());
             let mut places: Vec<usize> = missing
                 .iter()
@@ -158,6 +216,16 @@ impl Reader {
             places.dedup();
             if !places.is_empty() {
                 let mask = ProjectionMask::roots(builder.parquet_schema(), places.iter().copied());
+                let groups = builder.metadata().row_groups().iter();
+                let asked: Vec<Range<u64>> = groups
+                    .flat_map(|group| group.columns().iter().enumerate())
+                    .filter(|(leaf, _)| mask.leaf_included(*leaf))
+                    .map(|(_, column)| {
+                        let (start, length) = column.byte_range();
+                        start..start.saturating_add(length)
+                    })
+                    .collect();
+                chunks.prepare(&asked, entry)?;
                 let reader = builder
                     .with_projection(mask)
                     .with_batch_size(GROUP_ROWS)
@@ -178,24 +246,28 @@ impl Reader {
                         format!("it has {rows} events instead of {}", entry.rows),
                     ));
                 }
-                let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
                 for (place, column) in places.iter().zip(columns) {
-                    let Some(name) = missing
-                        .iter()
-                        .find(|name| name.as_str() == schema.field(*place).name())
-                    else {
-                        continue;
-                    };
-                    let column: Column = column.into();
-                    cache.put(entry.number, name, Arc::clone(&column));
-                    found.insert(name, column);
+                    let name = schema.field(*place).name();
+                    if let Some(name) = missing.iter().find(|one| one.as_str() == name) {
+                        found.insert(name, Some(column.into()));
+                    }
                 }
+            }
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            for name in missing {
+                let column = found.entry(name).or_default();
+                cache.put(entry.number, name, column.clone());
             }
         }
         Ok(names
             .iter()
-            .map(|name| found.get(name.as_str()).cloned())
+            .map(|name| found.get(name.as_str()).cloned().flatten())
             .collect())
+    }
+
+    /// Whether the cache knows of all these columns what the file has.
+    pub(crate) fn has_cached(&self, entry: &FileEntry, names: &[String]) -> bool {
+        self.cached(entry, names).len() == names.len()
     }
 
     /// Events of a file: those of `columns` (by catalog name) that it has, and their times.
@@ -206,19 +278,7 @@ impl Reader {
     ) -> Result<Vec<RecordBatch>, StoreError> {
         use datafusion::arrow::datatypes::{Field, Schema};
 
-        let mut names = vec![names::TIME.to_owned()];
-        for (name, _) in columns {
-            match name.as_str() {
-                collect::TIME => {}
-                collect::HOST => names.push(names::HOST.to_owned()),
-                collect::SOURCE => names.push(names::SOURCE.to_owned()),
-                collect::RECORD => names.push(names::RECORD.to_owned()),
-                field => {
-                    names.push(names::column(field));
-                    names.push(names::several(field));
-                }
-            }
-        }
+        let names = stored(columns.iter().map(|(name, _)| name.as_str()));
         let read = self.columns(entry, &names)?;
         let of: HashMap<&str, &Column> = names
             .iter()
@@ -279,6 +339,24 @@ impl Reader {
     }
 }
 
+/// The columns of files for columns of the catalog, with the times.
+pub(crate) fn stored<'n>(columns: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let mut names = vec![names::TIME.to_owned()];
+    for name in columns {
+        match name {
+            collect::TIME => {}
+            collect::HOST => names.push(names::HOST.to_owned()),
+            collect::SOURCE => names.push(names::SOURCE.to_owned()),
+            collect::RECORD => names.push(names::RECORD.to_owned()),
+            field => {
+                names.push(names::column(field));
+                names.push(names::several(field));
+            }
+        }
+    }
+    names
+}
+
 /// A field with separate columns for single and multiple values.
 fn joined(
     single: Option<&ArrayRef>,
@@ -305,18 +383,19 @@ fn joined(
 }
 
 impl Cache {
-    fn get(&mut self, file: u64, name: &str) -> Option<Column> {
+    fn get(&mut self, file: u64, name: &str) -> Option<Option<Column>> {
         self.clock += 1;
         let clock = self.clock;
         let (column, _, used) = self.columns.get_mut(&(file, name.to_owned()))?;
         *used = clock;
-        Some(Arc::clone(column))
+        Some(column.clone())
     }
 
-    fn put(&mut self, file: u64, name: &str, column: Column) {
+    fn put(&mut self, file: u64, name: &str, column: Option<Column>) {
         let bytes = 128
             + column
                 .iter()
+                .flat_map(|column| column.iter())
                 .map(|array| array.get_array_memory_size())
                 .sum::<usize>();
         if bytes > self.most / 4 {
@@ -346,6 +425,13 @@ impl Cache {
 /// A file of the store, for Parquet's reader.
 #[derive(Clone)]
 struct Chunks(Arc<dyn Part>);
+
+impl Chunks {
+    fn prepare(&self, ranges: &[Range<u64>], entry: &FileEntry) -> Result<(), StoreError> {
+        let prepared = self.0.prepare(ranges);
+        prepared.map_err(|error| StoreError::io(entry.path.clone(), "read", error))
+    }
+}
 
 impl Length for Chunks {
     fn len(&self) -> u64 {

@@ -14,10 +14,11 @@ use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::catalog::TableProvider;
 
+use crate::ahead;
 use crate::error::StoreError;
 use crate::manifest::{FileEntry, State};
 use crate::names;
-use crate::read::Reader;
+use crate::read::{Reader, stored};
 
 /// Low bits of a reference, for the row; the bits above are for the file.
 const ROW_BITS: u32 = 40;
@@ -50,6 +51,20 @@ impl Stored {
             .filter(|name| asked.insert(**name))
             .filter_map(|name| Some(((*name).to_owned(), self.types.get(*name)?.clone())))
             .collect()
+    }
+
+    /// Begins to read these columns of all files within a span of time, if they come from afar.
+    fn ahead(&self, columns: &[(String, DataType)], window: &Window) {
+        if !self.reader.is_far() || self.files.len() < 2 {
+            return;
+        }
+        let names = Arc::new(stored(columns.iter().map(|(name, _)| name.as_str())));
+        let window = both(&self.window, window);
+        let files = self.files.iter().map(|file| &file.entry);
+        let wanted = files
+            .filter(|entry| touches(entry, &window))
+            .map(|entry| (Arc::clone(entry), Arc::clone(&names)));
+        ahead::begin(&self.reader, wanted.collect());
     }
 
     /// The events of one file within a span of time.
@@ -300,6 +315,10 @@ impl StoreCatalog {
         &self.reader
     }
 
+    pub(crate) fn all_stored(&self) -> &[Arc<Stored>] {
+        &self.stored
+    }
+
     pub(crate) fn stored(&self, event_type: &EventType) -> Option<&Arc<Stored>> {
         self.stored.get(*self.places.get(event_type)?)
     }
@@ -339,6 +358,7 @@ impl Catalog for StoreCatalog {
         };
         let columns = stored.typed(columns);
         let window = window.clone();
+        stored.ahead(&columns, &window);
         Box::new(stored.files.iter().flat_map(move |file| {
             let events = stored.events(file, &columns, &window);
             each(events.map_err(|error| CatalogError::new(&stored.event_type, error)))
@@ -371,6 +391,7 @@ impl Catalog for StoreCatalog {
 impl Batches for Stored {
     fn batches(self: Arc<Self>, columns: &[&str]) -> Scan<'static> {
         let columns = self.typed(columns);
+        self.ahead(&columns, &ALWAYS);
         let mut file = 0;
         let next = std::iter::from_fn(move || {
             let events = self.events(self.files.get(file)?, &columns, &ALWAYS);

@@ -1,10 +1,13 @@
 //! A store that is open.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
 
 use crabwalk_events::catalog::{ALWAYS, Window};
 use crabwalk_sources::collect::{
@@ -25,7 +28,7 @@ use crate::manifest::{
     Source, State,
 };
 use crate::names;
-use crate::objects::{Folder, Objects};
+use crate::objects::{self, Objects, Writers};
 use crate::read::Reader;
 use crate::snapshot::{Seen, StoreCatalog};
 use crate::write::{self, Rows, WriteError, Written};
@@ -52,7 +55,8 @@ struct Format {
 }
 
 const FORMAT_FILE: &str = "format.json";
-pub(crate) const LOCK_FILE: &str = "lock";
+/// How often a commit is tried while others write to the same store.
+const ATTEMPTS: u32 = 32;
 
 /// A source of a commit's events.
 #[derive(Debug, Clone)]
@@ -108,7 +112,7 @@ pub struct Size {
     pub bytes: u64,
 }
 
-/// A folder with events. See the first page of this crate.
+/// A folder, or a prefix of a bucket, with events. See the first page of this crate.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
@@ -116,25 +120,28 @@ pub struct Store {
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) reader: Arc<Reader>,
     state: RwLock<Arc<State>>,
-    /// Held by the writer within this process. The file is locked against other processes; `None` if the store is
-    /// read-only.
-    writer: Option<Mutex<File>>,
+    /// Held by the writer within this process; `None` if the store is read-only.
+    writer: Option<Mutex<Writers>>,
+    /// Tells this writer's files and commits from those of others; 0 if there are no others.
+    mark: u64,
 }
 
 impl Store {
-    /// Whether a path is a store: a folder with a `format.json` that says so.
+    /// Whether a path or URL is a store: it has a `format.json` that says so.
     pub fn is_store(path: &Path) -> bool {
-        read_format(path).is_ok_and(|format| format.is_some())
+        objects::at(path)
+            .and_then(|objects| read_format(path, objects.as_ref()))
+            .is_ok_and(|format| format.is_some())
     }
 
-    /// Opens a store for reading. Others may write to it at the same time; [`refresh`](Self::refresh) picks up their
-    /// changes.
+    /// Opens a store for reading: a folder, or `s3://BUCKET/PREFIX`. Others may write to it at the same time;
+    /// [`refresh`](Self::refresh) picks up their changes.
     ///
     /// # Errors
     /// If there is no store, it has another format, or it is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        Self::open_in(path, Arc::new(Folder::new(path)))
+        Self::open_in(path, objects::at(path)?)
     }
 
     /// Like [`open`](Self::open), with files read through `objects`.
@@ -142,7 +149,7 @@ impl Store {
     /// # Errors
     /// Like [`open`](Self::open).
     pub fn open_in(path: &Path, objects: Arc<dyn Objects>) -> Result<Self, StoreError> {
-        let Some(format) = read_format(path)? else {
+        let Some(format) = read_format(path, objects.as_ref())? else {
             return Err(StoreError::NoStore(path.to_owned()));
         };
         let state = State::load(objects.as_ref())?;
@@ -153,18 +160,19 @@ impl Store {
             objects,
             state: RwLock::new(Arc::new(state)),
             writer: None,
+            mark: 0,
         })
     }
 
     /// Opens a store for reading and writing, and creates one if there is nothing or an empty folder. Only one process
-    /// writes at a time.
+    /// writes to a folder at a time; to a bucket any number, on any machines.
     ///
     /// # Errors
-    /// Like [`open`](Self::open), and if there is something else, if another process is writing to it, or if it is not
-    /// writable.
+    /// Like [`open`](Self::open), and if there is something else, if another process is writing to the folder, or if it
+    /// is not writable.
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        Self::open_or_create_in(path, Arc::new(Folder::new(path)))
+        Self::open_or_create_in(path, objects::at(path)?)
     }
 
     /// Like [`open_or_create`](Self::open_or_create), with files read and written through `objects`.
@@ -172,44 +180,21 @@ impl Store {
     /// # Errors
     /// Like [`open_or_create`](Self::open_or_create).
     pub fn open_or_create_in(path: &Path, objects: Arc<dyn Objects>) -> Result<Self, StoreError> {
-        let shown = || path.display().to_string();
-        let is_new = read_format(path)?.is_none();
-        if is_new {
-            fs::create_dir_all(path).map_err(|error| StoreError::io(shown(), "make", error))?;
-            let entries =
-                fs::read_dir(path).map_err(|error| StoreError::io(shown(), "list", error))?;
-            for entry in entries {
-                let entry = entry.map_err(|error| StoreError::io(shown(), "list", error))?;
-                // Left by an interrupted attempt to create a store.
-                let name = entry.file_name();
-                if name != LOCK_FILE && name != ".format.json.draft" {
-                    return Err(StoreError::Occupied(path.to_owned()));
-                }
+        let failed = |what| {
+            move |error: io::Error| match error.kind() {
+                io::ErrorKind::WouldBlock => StoreError::Locked(path.to_owned()),
+                _ => StoreError::io(path.display().to_string(), what, error),
             }
+        };
+        let is_new = read_format(path, objects.as_ref())?.is_none();
+        if is_new && !objects.make().map_err(failed("make"))? {
+            return Err(StoreError::Occupied(path.to_owned()));
         }
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path.join(LOCK_FILE))
-            .map_err(|error| StoreError::io(format!("{}/{LOCK_FILE}", shown()), "write", error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(path.to_owned())),
-            Err(TryLockError::Error(error)) => {
-                return Err(StoreError::io(
-                    format!("{}/{LOCK_FILE}", shown()),
-                    "lock",
-                    error,
-                ));
-            }
-        }
+        let writers = objects.begin_writing().map_err(failed("write to"))?;
         if is_new {
-            let moment = format!("{:?} {} {}", now(), std::process::id(), path.display());
             let format = Format {
                 format: FORM.to_owned(),
-                id: format!("{:032x}", xxhash_rust::xxh3::xxh3_128(moment.as_bytes())),
+                id: format!("{:016x}{:016x}", random(), random()),
             };
             let text = serde_json::to_vec(&format).unwrap_or_default();
             match objects.publish(FORMAT_FILE, &text) {
@@ -220,8 +205,12 @@ impl Store {
             }
         }
         let mut store = Self::open_in(path, objects)?;
-        store.writer = Some(Mutex::new(lock));
-        store.sweep()?;
+        match writers {
+            Writers::One(_) => store.sweep(i64::MAX)?,
+            // Files of others' commits in progress look like orphans.
+            Writers::Many => store.mark = random(),
+        }
+        store.writer = Some(Mutex::new(writers));
         Ok(store)
     }
 
@@ -243,7 +232,7 @@ impl Store {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
     }
 
-    pub(crate) fn writing(&self) -> Result<MutexGuard<'_, File>, StoreError> {
+    pub(crate) fn writing(&self) -> Result<MutexGuard<'_, Writers>, StoreError> {
         let writer = self.writer.as_ref().ok_or(StoreError::ReadOnly)?;
         Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -374,15 +363,86 @@ impl Store {
     /// Normally nothing has changed then; if the system cannot tell whether the last step succeeded, the commit may
     /// exist. Committing the same again does no harm.
     pub fn commit(&self, collected: Collected, info: CommitInfo) -> Result<Committed, StoreError> {
-        let _writing = self.writing()?;
-        let state = self.state();
-        let mut commit = self.next(&state);
-        let committed = self.fill(&state, &mut commit, collected, info);
-        let committed = self.or_undo(&commit, committed)?;
-        if committed.known {
-            return Ok(committed);
+        let writing = self.writing()?;
+        // Only where others write as well may the same have to be done twice.
+        let is_shared = matches!(*writing, Writers::Many);
+        let mut given = Some((collected, info));
+        self.transact(&writing, |state, commit| {
+            let own = if is_shared {
+                given.clone()
+            } else {
+                given.take()
+            };
+            let Some((collected, info)) = own else {
+                return Err(StoreError::Overtaken(self.path.clone()));
+            };
+            let is_known = info.batch.iter().any(|one| state.batches.contains(one));
+            if is_known {
+                return Ok(ControlFlow::Break(Committed {
+                    version: state.version,
+                    known: true,
+                    ..Committed::default()
+                }));
+            }
+            let filled = self.fill(state, commit, collected, info);
+            filled.map(ControlFlow::Continue)
+        })
+    }
+
+    /// Makes a commit of what `fill` adds to an empty one. It is asked again with a later state if others have committed
+    /// meanwhile and what it did may no longer hold.
+    pub(crate) fn transact(
+        &self,
+        writing: &Writers,
+        mut fill: impl FnMut(
+            &State,
+            &mut Commit,
+        ) -> Result<ControlFlow<Committed, Committed>, StoreError>,
+    ) -> Result<Committed, StoreError> {
+        let is_shared = matches!(writing, Writers::Many);
+        if is_shared {
+            self.refresh()?;
         }
-        self.finish(&state, commit, committed)
+        let mut lost = 0;
+        loop {
+            let mut state = self.state();
+            let mut commit = self.next(&state);
+            let mut committed = match fill(&state, &mut commit) {
+                Ok(ControlFlow::Continue(committed)) => committed,
+                Ok(ControlFlow::Break(committed)) => return Ok(committed),
+                Err(error) => {
+                    self.undo(&commit);
+                    return Err(error);
+                }
+            };
+            loop {
+                match self.finish(&state, &mut commit, &mut committed) {
+                    Ok(()) => return Ok(committed),
+                    Err(Unfinished::Overtaken) if is_shared && lost < ATTEMPTS => lost += 1,
+                    Err(Unfinished::Overtaken) => {
+                        self.undo(&commit);
+                        return Err(StoreError::Overtaken(self.path.clone()));
+                    }
+                    Err(Unfinished::Failed(error)) => {
+                        // A request that was given up may still arrive, and then the files count.
+                        if !is_shared {
+                            self.undo(&commit);
+                        }
+                        return Err(error);
+                    }
+                    Err(Unfinished::Unknown(error)) => return Err(error),
+                }
+                thread::sleep(pause(lost));
+                self.refresh()?;
+                let later = self.state();
+                if !later.takes(&state, &commit) {
+                    break;
+                }
+                commit.follow(&later);
+                state = later;
+            }
+            self.undo(&commit);
+        }
     }
 
     /// Writes event files, and adds their metadata to the commit.
@@ -393,15 +453,6 @@ impl Store {
         collected: Collected,
         info: CommitInfo,
     ) -> Result<Committed, StoreError> {
-        if let Some(batch) = &info.batch
-            && state.batches.contains(batch)
-        {
-            return Ok(Committed {
-                version: state.version,
-                known: true,
-                ..Committed::default()
-            });
-        }
         commit.marks = info.marks;
         commit.batch = info.batch;
         commit.duplicates = collected.duplicates;
@@ -460,26 +511,19 @@ impl Store {
         })
     }
 
-    /// Removes the files of a failed commit. Those that cannot be removed now are removed when the store is next opened
-    /// for writing.
-    pub(crate) fn or_undo<T>(
-        &self,
-        commit: &Commit,
-        result: Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if result.is_err() {
-            for entry in &commit.add {
-                let _ = self.objects.delete(&entry.path);
-            }
+    /// Removes the files of a failed commit. Those that cannot be removed now are removed later, as orphans.
+    fn undo(&self, commit: &Commit) {
+        for entry in &commit.add {
+            let _ = self.objects.delete(&entry.path);
         }
-        result
     }
 
     /// The next commit.
-    pub(crate) fn next(&self, state: &State) -> Commit {
+    fn next(&self, state: &State) -> Commit {
         Commit {
             version: state.version + 1,
             at: now(),
+            by: self.mark,
             next_file: state.next_file,
             ..Commit::default()
         }
@@ -502,6 +546,7 @@ impl Store {
             file.first,
             file.last,
             number,
+            self.mark,
         );
         let mut schema = FileSchema {
             columns: file.columns,
@@ -533,13 +578,13 @@ impl Store {
             .map_err(|error| StoreError::io(path, "write", error))
     }
 
-    /// Makes a commit true.
-    pub(crate) fn finish(
+    /// Makes a commit true. It is left as it is if another has its number.
+    fn finish(
         &self,
         state: &State,
-        mut commit: Commit,
-        mut committed: Committed,
-    ) -> Result<Committed, StoreError> {
+        commit: &mut Commit,
+        committed: &mut Committed,
+    ) -> Result<(), Unfinished> {
         commit
             .schemas
             .retain(|key, _| !state.schemas.contains_key(key));
@@ -552,29 +597,32 @@ impl Store {
             .objects
             .sync()
             .map_err(|error| StoreError::io(shown(), "write", error))
-            .and_then(|()| manifest::publish(self.objects.as_ref(), &commit));
+            .and_then(|()| manifest::publish(self.objects.as_ref(), commit));
+        let mut failed = None;
         if let Err(error) = published {
-            // Possibly only the last step failed, making its name durable: then it counts.
-            if !manifest::is_published(self.objects.as_ref(), &commit) {
-                return self.or_undo(&commit, Err(error));
+            let is_taken = matches!(&error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists);
+            match manifest::is_published(self.objects.as_ref(), commit) {
+                Ok(false) if is_taken => return Err(Unfinished::Overtaken),
+                Ok(false) => return Err(Unfinished::Failed(error)),
+                Err(_) => return Err(Unfinished::Unknown(error)),
+                // A repeated request found what the first had done.
+                Ok(true) if is_taken => {}
+                // Possibly only the last step failed, making its name durable: then it counts.
+                Ok(true) => failed = Some(error),
             }
-            let mut state = State::clone(state);
-            state.apply(commit);
-            self.set_state(state);
-            return Err(error);
         }
         let mut state = State::clone(state);
-        state.apply(commit);
-        if state.version.is_multiple_of(CHECKPOINT_EVERY) {
+        state.apply(std::mem::take(commit));
+        if failed.is_none() && state.version.is_multiple_of(CHECKPOINT_EVERY) {
             // The commit exists whether this works or not; the next attempt is at the next checkpoint.
             let _ = manifest::write_checkpoint(self.objects.as_ref(), &state);
         }
         self.set_state(state);
-        Ok(committed)
+        failed.map_or(Ok(()), |error| Err(Unfinished::Unknown(error)))
     }
 
-    /// Removes orphans: files of failed commits.
-    fn sweep(&self) -> Result<(), StoreError> {
+    /// Removes orphans, files of failed commits, that were written before a time.
+    pub(crate) fn sweep(&self, before: i64) -> Result<(), StoreError> {
         let state = self.state();
         let mut known: HashSet<&str> = state
             .files
@@ -587,7 +635,7 @@ impl Store {
             .list("events")
             .map_err(|error| StoreError::io("events", "list", error))?;
         for file in files {
-            if !known.contains(file.path.as_str()) {
+            if file.written <= before && !known.contains(file.path.as_str()) {
                 self.objects
                     .delete(&file.path)
                     .map_err(|error| StoreError::io(file.path, "remove", error))?;
@@ -720,8 +768,29 @@ pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_microsecond()
 }
 
-fn read_format(path: &Path) -> Result<Option<Format>, StoreError> {
-    let text = match fs::read(path.join(FORMAT_FILE)) {
+/// A number that nobody else has.
+fn random() -> u64 {
+    RandomState::new().hash_one(now())
+}
+
+/// How long to wait after losing to others so often.
+fn pause(lost: u32) -> Duration {
+    let longest = 20 << lost.min(6);
+    Duration::from_millis(longest / 2 + random() % longest)
+}
+
+/// Why a commit is not finished.
+enum Unfinished {
+    /// Another commit has its number.
+    Overtaken,
+    /// It could not be published.
+    Failed(StoreError),
+    /// Its files may count.
+    Unknown(StoreError),
+}
+
+fn read_format(path: &Path, objects: &dyn Objects) -> Result<Option<Format>, StoreError> {
+    let text = match objects.read(FORMAT_FILE) {
         Ok(text) => text,
         Err(error)
             if matches!(

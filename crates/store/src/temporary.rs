@@ -13,9 +13,9 @@ use crabwalk_vocabulary::EventType;
 
 use crate::error::StoreError;
 use crate::ingest::{IngestOptions, add, file_of};
-use crate::objects::Folder;
+use crate::objects::{Folder, LOCK_FILE};
 use crate::snapshot::{Seen, StoreCatalog};
-use crate::store::{CommitInfo, LOCK_FILE, NewSource, Store};
+use crate::store::{CommitInfo, NewSource, Store};
 
 /// Bytes of memory per byte of input while it is read, sorted and written.
 const MEMORY_PER_BYTE: u64 = 3;

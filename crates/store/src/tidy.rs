@@ -1,6 +1,7 @@
 //! Merging small files, and removing old events.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,16 @@ use datafusion::arrow::datatypes::TimestampMicrosecondType;
 
 use crate::error::StoreError;
 use crate::manifest::{Commit, Covered, FileEntry, State};
-use crate::names;
+use crate::names::{self, DAY};
+use crate::objects::Writers;
 use crate::store::{Committed, Store, now, wrong};
 use crate::write::{self, DAY_ROWS, FILE_ROWS, Rows};
 
 /// How long a file stays after a commit removes it from the store: a snapshot may still be reading it.
 pub const GRACE: Duration = Duration::from_secs(3600);
 
+/// How old a file is that belongs to no commit and will belong to none, in microseconds, where others write too.
+const ORPHANED: i64 = DAY;
 /// Maximum rows of a file that is merged with others.
 const SMALL_ROWS: u64 = FILE_ROWS as u64 / 2;
 /// Bytes of files to merge per commit.
@@ -69,7 +73,7 @@ impl Store {
     /// # Errors
     /// Like [`compact`](Self::compact).
     pub fn compact_before(&self, file: u64) -> Result<Compacted, StoreError> {
-        let _writing = self.writing()?;
+        let writing = self.writing()?;
         let mut done = Compacted::default();
         let groups: Vec<Vec<Arc<FileEntry>>> = self
             .state()
@@ -81,25 +85,40 @@ impl Store {
             })
             .flat_map(groups)
             .collect();
-        let mut groups = groups.into_iter().peekable();
-        while groups.peek().is_some() {
-            let state = self.state();
-            let mut commit = self.next(&state);
+        let mut left = groups.as_slice();
+        while !left.is_empty() {
             let mut bytes = 0;
-            let mut result = Ok(());
-            while bytes < COMMIT_BYTES
-                && let Some(group) = groups.next()
-            {
+            let enough = left.iter().position(|group| {
+                let before = bytes;
                 bytes += group.iter().map(|entry| entry.bytes).sum::<u64>();
-                result = self.rewrite(&state, &mut commit, &group, None).map(drop);
-                if result.is_err() {
-                    break;
+                before >= COMMIT_BYTES
+            });
+            let own = left
+                .split_off(..enough.unwrap_or(left.len()))
+                .unwrap_or_default();
+            let mut merged = Compacted::default();
+            let committed = self.transact(&writing, |state, commit| {
+                merged = Compacted::default();
+                for group in own {
+                    // Others may have removed some of them.
+                    if !group
+                        .iter()
+                        .all(|one| state.files.contains_key(&one.number))
+                    {
+                        continue;
+                    }
+                    self.rewrite(state, commit, group, None)?;
+                    merged.before += group.len() as u64;
+                    merged.bytes_before += group.iter().map(|entry| entry.bytes).sum::<u64>();
                 }
-                done.before += group.len() as u64;
-            }
-            self.or_undo(&commit, result)?;
-            done.bytes_before += bytes;
-            let committed = self.finish(&state, commit, Committed::default())?;
+                Ok(if merged.before > 0 {
+                    ControlFlow::Continue(Committed::default())
+                } else {
+                    ControlFlow::Break(Committed::default())
+                })
+            })?;
+            done.before += merged.before;
+            done.bytes_before += merged.bytes_before;
             done.after += committed.files;
             done.bytes_after += committed.bytes;
         }
@@ -111,50 +130,37 @@ impl Store {
     /// # Errors
     /// If a file cannot be read or written. Then nothing has changed.
     pub fn forget(&self, what: &Forget) -> Result<Forgotten, StoreError> {
-        let _writing = self.writing()?;
-        let state = self.state();
+        let writing = self.writing()?;
         let before = what.before.unwrap_or(i64::MAX);
-        let mut commit = self.next(&state);
         let mut forgotten = Forgotten::default();
-        let mut channels: BTreeSet<String> = BTreeSet::new();
-        let mut result = Ok(());
-        for entry in state.files.values() {
-            let is_meant = what
-                .channel
-                .as_ref()
-                .is_none_or(|pattern| wildcard::matches(pattern, &entry.channel));
-            if !is_meant || entry.first >= before {
-                continue;
-            }
-            forgotten.files += 1;
-            channels.insert(entry.channel.to_lowercase());
-            if entry.last < before {
-                forgotten.events += entry.rows;
-                commit.remove.push(entry.number);
-                continue;
-            }
-            match self.rewrite(
-                &state,
-                &mut commit,
-                std::slice::from_ref(entry),
-                Some(before),
-            ) {
-                Ok(rows) => forgotten.events += entry.rows - rows,
-                Err(error) => {
-                    result = Err(error);
-                    break;
+        self.transact(&writing, |state, commit| {
+            forgotten = Forgotten::default();
+            let mut channels: BTreeSet<String> = BTreeSet::new();
+            for entry in state.files.values() {
+                let is_meant = what
+                    .channel
+                    .as_ref()
+                    .is_none_or(|pattern| wildcard::matches(pattern, &entry.channel));
+                if !is_meant || entry.first >= before {
+                    continue;
                 }
+                forgotten.files += 1;
+                channels.insert(entry.channel.to_lowercase());
+                if entry.last < before {
+                    forgotten.events += entry.rows;
+                    commit.remove.push(entry.number);
+                    continue;
+                }
+                let rows =
+                    self.rewrite(state, commit, std::slice::from_ref(entry), Some(before))?;
+                forgotten.events += entry.rows - rows;
             }
-        }
-        if forgotten.files > 0 && result.is_ok() {
-            result = self
-                .coverage_after(&state, &commit, &channels)
-                .map(|coverage| commit.coverage_is = Some(coverage));
-        }
-        self.or_undo(&commit, result)?;
-        if forgotten.files > 0 {
-            self.finish(&state, commit, Committed::default())?;
-        }
+            if forgotten.files == 0 {
+                return Ok(ControlFlow::Break(Committed::default()));
+            }
+            commit.coverage_is = Some(self.coverage_after(state, commit, &channels)?);
+            Ok(ControlFlow::Continue(Committed::default()))
+        })?;
         Ok(forgotten)
     }
 
@@ -164,20 +170,26 @@ impl Store {
     /// # Errors
     /// If one cannot be deleted.
     pub fn remove_old(&self, grace: Duration) -> Result<u64, StoreError> {
-        let _writing = self.writing()?;
-        let state = self.state();
+        let writing = self.writing()?;
         let grace = i64::try_from(grace.as_micros()).unwrap_or(i64::MAX);
         let last = now().saturating_sub(grace);
-        let mut commit = self.next(&state);
-        for old in state.removed.iter().filter(|old| old.at <= last) {
-            self.objects
-                .delete(&old.path)
-                .map_err(|error| StoreError::io(old.path.clone(), "remove", error))?;
-            commit.deleted.push(old.path.clone());
-        }
-        let removed = commit.deleted.len() as u64;
-        if removed > 0 {
-            self.finish(&state, commit, Committed::default())?;
+        let mut removed = 0;
+        self.transact(&writing, |state, commit| {
+            for old in state.removed.iter().filter(|old| old.at <= last) {
+                self.objects
+                    .delete(&old.path)
+                    .map_err(|error| StoreError::io(old.path.clone(), "remove", error))?;
+                commit.deleted.push(old.path.clone());
+            }
+            removed = commit.deleted.len() as u64;
+            Ok(if removed > 0 {
+                ControlFlow::Continue(Committed::default())
+            } else {
+                ControlFlow::Break(Committed::default())
+            })
+        })?;
+        if matches!(*writing, Writers::Many) {
+            self.sweep(now().saturating_sub(ORPHANED))?;
         }
         Ok(removed)
     }

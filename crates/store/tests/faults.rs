@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crabwalk_sources::collect::{Begun, Collected, Collector, Head};
 use crabwalk_sources::report::{SourceKind, SourceReport};
-use crabwalk_store::objects::{Folder, Object, Objects, Part};
+use crabwalk_store::objects::{Folder, Object, Objects, Part, Writers};
 use crabwalk_store::{CommitInfo, Forget, Ingest, NewSource, Store, StoreError};
 
 /// A folder on a disk that is full after so many writes.
@@ -31,6 +31,14 @@ impl Failing {
 }
 
 impl Objects for Failing {
+    fn make(&self) -> io::Result<bool> {
+        self.folder.make()
+    }
+
+    fn begin_writing(&self) -> io::Result<Writers> {
+        self.folder.begin_writing()
+    }
+
     fn list(&self, folder: &str) -> io::Result<Vec<Object>> {
         self.folder.list(folder)
     }

@@ -36,6 +36,7 @@ mod events;
 mod page;
 mod program;
 pub mod scene;
+mod storage;
 mod suite;
 
 pub use cases::{Block, Expected, blocks, files};
@@ -43,4 +44,5 @@ pub use corpus::corpus;
 pub use events::{Event, Events};
 pub use page::assert_fresh;
 pub use program::{Ran, crabwalk, crabwalk_reading, program, tool};
+pub use storage::{BadNetwork, ObjectStorage};
 pub use suite::{Differs, Suite};

@@ -1,88 +1,16 @@
-//! Storage for the files of a store.
-//!
-//! A store needs little from its storage: to list files, read ranges, write a file that nobody reads yet, and publish a
-//! small one under a name that nobody else has taken. A folder can do this, and so can object storage. The calls are
-//! synchronous, like a catalog's.
+//! A folder on this machine.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
-/// A file that is there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Object {
-    /// Its path inside the store, with slashes.
-    pub path: String,
-    /// Bytes.
-    pub size: u64,
-}
+use super::{Object, Objects, Part, Writers};
 
-/// A file that can be read in ranges.
-pub trait Part: Send + Sync {
-    /// Bytes of the whole.
-    fn size(&self) -> u64;
-
-    /// Fills `buffer` starting at this offset.
-    ///
-    /// # Errors
-    /// If it cannot be read, or ends too early.
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-}
-
-/// Storage for a store's files. Paths are inside the store, with slashes, and created only by the store.
-pub trait Objects: fmt::Debug + Send + Sync {
-    /// All files below a folder, by path. A missing folder contains none.
-    ///
-    /// # Errors
-    /// If it cannot be listed.
-    fn list(&self, folder: &str) -> io::Result<Vec<Object>>;
-
-    /// Opens a file for reading.
-    ///
-    /// # Errors
-    /// If it does not exist or cannot be read.
-    fn open(&self, path: &str) -> io::Result<Box<dyn Part>>;
-
-    /// Writes a file that nobody knows about yet. It need not survive a power failure before [`sync`](Self::sync).
-    ///
-    /// # Errors
-    /// If it cannot be written; part of it may remain.
-    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
-
-    /// When this returns, everything written before survives a power failure.
-    ///
-    /// # Errors
-    /// If that cannot be guaranteed.
-    fn sync(&self) -> io::Result<()>;
-
-    /// Writes a file atomically and durably, without replacing another.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] if that name is taken; another error if it cannot be written.
-    fn publish(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
-
-    /// Removes a file, if it exists.
-    ///
-    /// # Errors
-    /// If it exists and cannot be removed.
-    fn delete(&self, path: &str) -> io::Result<()>;
-
-    /// All of a file.
-    ///
-    /// # Errors
-    /// If it does not exist or cannot be read.
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let part = self.open(path)?;
-        let size =
-            usize::try_from(part.size()).map_err(|_| io::Error::other("larger than memory"))?;
-        let mut bytes = vec![0; size];
-        part.read_at(0, &mut bytes)?;
-        Ok(bytes)
-    }
-}
+/// Locked while somebody writes.
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// A folder on this machine.
 #[derive(Debug)]
@@ -156,6 +84,10 @@ impl Folder {
                     Ok(meta) => all.push(Object {
                         path: below,
                         size: meta.len(),
+                        written: meta.modified().map_or(i64::MAX, |at| {
+                            let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+                            i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+                        }),
                     }),
                     // Removed meanwhile.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -180,6 +112,32 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 }
 
 impl Objects for Folder {
+    fn make(&self) -> io::Result<bool> {
+        fs::create_dir_all(&self.root)?;
+        for entry in fs::read_dir(&self.root)? {
+            // Left by an interrupted attempt to create a store.
+            let name = entry?.file_name();
+            if name != LOCK_FILE && name != ".format.json.draft" {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn begin_writing(&self) -> io::Result<Writers> {
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(self.root.join(LOCK_FILE))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Writers::One(lock)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     fn list(&self, folder: &str) -> io::Result<Vec<Object>> {
         let mut all = Vec::new();
         self.walk(&self.full(folder), folder, &mut all)?;
