@@ -1,8 +1,10 @@
 //! One source after another: recognising it, unpacking archives within limits, and passing it to its reader.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
@@ -17,6 +19,7 @@ use crate::recognise::{self, Format};
 use crate::record::Sink;
 use crate::report::{Problem, SourceKind, SourceReport};
 use crate::text::{self, Transcode};
+use crate::ual::{self, Identity};
 
 /// Position of a source: the index of the file, then of the archive's member, and so on.
 pub(crate) type Order = Vec<u32>;
@@ -165,6 +168,18 @@ impl<R: Read> Read for Zeros<R> {
     }
 }
 
+/// The folder of a path in an archive or on the disk, with what separates it from the rest.
+fn folder(path: &str) -> &str {
+    let end = path.rfind(['/', '\\']).map_or(0, |at| at + 1);
+    path.get(..end).unwrap_or_default()
+}
+
+/// Whether this is the path of the file that names the machine whose accesses are in the files beside it.
+fn is_identity(path: &str) -> bool {
+    path.strip_prefix(folder(path))
+        .is_some_and(|name| name.eq_ignore_ascii_case(ual::IDENTITY_FILE))
+}
+
 /// Counts bytes read, and reports progress.
 struct Counted<'p, R> {
     inner: R,
@@ -291,6 +306,8 @@ pub(crate) struct Worker<'w, 'd> {
     limits: &'w Limits,
     progress: &'w dyn Progress,
     ids: &'w AtomicU32,
+    /// Machines and their roles, by the folder that has the file about them.
+    identities: HashMap<String, Option<Identity>>,
 }
 
 impl<'w, 'd> Worker<'w, 'd> {
@@ -307,6 +324,7 @@ impl<'w, 'd> Worker<'w, 'd> {
             limits,
             progress,
             ids,
+            identities: HashMap::new(),
         }
     }
 
@@ -456,6 +474,12 @@ impl<'w, 'd> Worker<'w, 'd> {
                 }
                 report.bytes = counted.count;
             }
+            Format::Database => {
+                let input = io::Cursor::new(prefix).chain(input);
+                if !self.database(&source, strict, input, &mut report) {
+                    no_log(&mut report, "is an ESE database, but not of User Access Logging, the only one that Crabwalk reads".to_owned());
+                }
+            }
             Format::Text(encoding) => {
                 let input = io::Cursor::new(prefix).chain(input);
                 self.text(encoding, strict, input, &mut report);
@@ -493,6 +517,92 @@ impl<'w, 'd> Worker<'w, 'd> {
             stopped(report, &error);
         }
         report.bytes = report.bytes.max(counted.count);
+    }
+
+    /// Reads a database, which is copied if it may be one that is read. Returns whether it is.
+    fn database(
+        &mut self,
+        source: &Source,
+        strict: bool,
+        input: impl Read,
+        report: &mut SourceReport,
+    ) -> bool {
+        let mut counted = Counted::new(input, "", None);
+        let mut spool = tempfile::SpooledTempFile::new(32 << 20);
+        let mut head = Vec::new();
+        let begun = (&mut counted).take(ual::HEAD).read_to_end(&mut head);
+        if !ual::may_be(&head) {
+            return false;
+        }
+        let copied = begun
+            .and_then(|_| spool.write_all(&head))
+            .and_then(|()| io::copy(&mut counted, &mut spool));
+        if let Err(error) = copied {
+            report.bytes = counted.count;
+            stopped(report, &error);
+        }
+        let beside = self.beside(&source.path);
+        let mut sink = Sink::new(&mut self.collector, report);
+        sink.strict = strict;
+        let known = ual::read(spool, beside.as_ref(), &mut sink);
+        report.bytes = counted.count;
+        known
+    }
+
+    /// What the file about the machine says that is in the same folder as the file with this path.
+    fn beside(&mut self, path: &str) -> Option<Identity> {
+        /// Files of a folder that are looked at; there are five.
+        const MOST: usize = 1000;
+        let own = folder(path);
+        // Those in archives are found when the archive is opened.
+        if !self.identities.contains_key(own) && !own.contains("!/") && path != "-" {
+            let on_disk = Path::new(if own.is_empty() { "." } else { own });
+            let mut files = fs::read_dir(on_disk).into_iter().flatten().flatten();
+            let found = files
+                .by_ref()
+                .take(MOST)
+                .find_map(|file| is_identity(file.file_name().to_str()?).then(|| file.path()));
+            let identity = found
+                .filter(|path| path.is_file())
+                .and_then(|path| File::open(path).ok())
+                .and_then(|file| ual::identity(io::BufReader::new(file)));
+            self.identities.insert(own.to_owned(), identity);
+        }
+        self.identities.get(own).cloned().flatten()
+    }
+
+    /// Reads the members of a zip that say which machine the files beside them are of.
+    fn identities<R: Read + Seek>(
+        &mut self,
+        source: &Source,
+        archive: &mut ZipArchive<R>,
+        budget: &Budget,
+    ) {
+        /// Machines in one archive; and bytes of such a file, which has one or two MiB.
+        const MOST: usize = 10_000;
+        const LARGEST: u64 = 64 << 20;
+        let names: Vec<String> = archive
+            .file_names()
+            .filter_map(|name| Some(name.ok()?.into_owned()))
+            .filter(|name| is_identity(name))
+            .take(MOST)
+            .collect();
+        for name in names {
+            let Ok(member) = archive.by_name(&name) else {
+                continue;
+            };
+            let packed = member.compressed_size();
+            let packed = match budget.packed {
+                0 => packed,
+                most => packed.min(most),
+            };
+            let metered = Metered::new(member, budget, self.limits, Some(packed));
+            let mut spool = tempfile::SpooledTempFile::new(32 << 20);
+            if io::copy(&mut metered.take(LARGEST), &mut spool).is_ok() {
+                let own = format!("{}!/{}", source.path, folder(&name));
+                self.identities.insert(own, ual::identity(spool));
+            }
+        }
     }
 
     fn text(
@@ -607,6 +717,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                 }));
             }
             Ok(mut archive) => {
+                self.identities(&source, &mut archive, budget);
                 for at in range.unwrap_or(0..archive.len()) {
                     if budget.members.fetch_add(1, Ordering::Relaxed) >= limits.archive_members {
                         report.problem(loss(format!(

@@ -49,6 +49,7 @@ mod classic;
 mod cloud;
 mod copies;
 mod csv;
+mod ese;
 mod hayabusa;
 mod journal;
 mod json;
@@ -68,6 +69,7 @@ mod syslog;
 mod task;
 mod text;
 mod time;
+mod ual;
 mod xml;
 mod zeek;
 

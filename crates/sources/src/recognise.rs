@@ -14,6 +14,8 @@ pub(crate) enum Format {
     Journal,
     /// Logins on Linux: `wtmp`, `btmp`, `utmp`.
     Logins,
+    /// A database of the Extensible Storage Engine.
+    Database,
     /// Text in UTF-8 (or nearly so), or in UTF-16.
     Text(&'static Encoding),
     /// Something known that is not a log.
@@ -94,6 +96,9 @@ pub(crate) fn recognise(prefix: &[u8]) -> Format {
     }
     if crate::logins::is_logins(prefix) {
         return Format::Logins;
+    }
+    if crate::ese::is_database(prefix) {
+        return Format::Database;
     }
     for (magic, name) in MAGICS {
         if prefix.starts_with(magic) {

@@ -20,7 +20,7 @@ pub enum SourceKind {
     WindowsText,
     /// Logs of Unix: lines of syslog, such as Linux's `auth.log`, exports of journald, records of auditd and `wtmp`.
     Syslog,
-    /// A file that a program keeps about what it does, such as the trace of AnyDesk.
+    /// A file that a program or service keeps about what it does, such as the trace of AnyDesk or the database of User Access Logging.
     Program,
     /// A zip, tar or gzip file; its contents are separate sources.
     Archive,

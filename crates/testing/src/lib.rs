@@ -32,6 +32,7 @@
 
 mod cases;
 mod corpus;
+pub mod ese;
 mod events;
 mod page;
 mod program;
