@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
-use super::Damage;
+use super::damage::Damage;
 use super::header::Error;
 use super::page::{Format, Pages};
 use super::record::Record;
@@ -78,7 +78,7 @@ struct Entry {
 impl Entry {
     fn new(bytes: &[u8], format: Format) -> Option<Self> {
         let record = Record::new(bytes, format)?;
-        let fixed = |id, offset, size| record.fixed_at(id, offset, size);
+        let fixed = |id, offset, size| record.fixed(id, offset, size);
         let long = |id, offset| {
             let four = fixed(id, offset, 4)?;
             Some(u32::from_le_bytes(four.try_into().ok()?))

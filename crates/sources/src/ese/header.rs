@@ -65,9 +65,10 @@ pub(crate) fn is_database(prefix: &[u8]) -> bool {
 
 impl Header {
     pub fn read(input: &mut (impl Read + Seek)) -> Result<Self, Error> {
-        let mut bytes = [0_u8; 256];
+        let mut bytes = Vec::new();
         input.seek(SeekFrom::Start(0))?;
-        let bytes = crate::archive::fill(input, &mut bytes)?;
+        input.take(256).read_to_end(&mut bytes)?;
+        let bytes = bytes.as_slice();
         if bytes.get(4..8) != Some(&SIGNATURE) {
             return Err(Error::NoHeader);
         }

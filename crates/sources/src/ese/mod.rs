@@ -6,10 +6,11 @@
 //! The tree of the catalog, at a fixed page, says where the others are and which columns tables have.
 //!
 //! Files are hostile. Every page is read at most once per walk over a table, values of a page cannot be larger together than the page,
-//! and a value is cut at [`MOST_BYTES`], so the work is bounded by the size of the file. What is damaged is told and left out.
+//! and a value is cut at some KiB, so the work is bounded by the size of the file. What is damaged is told and left out.
 
 mod catalog;
 mod compression;
+mod damage;
 mod header;
 mod page;
 mod record;
@@ -20,24 +21,14 @@ use std::io::{Read, Seek};
 
 use self::catalog::Catalog;
 pub(crate) use self::catalog::{Column, Table};
+pub(crate) use self::damage::Damage;
+use self::damage::MOST_BYTES;
 pub(crate) use self::header::{Error, is_database};
 use self::header::{Header, State};
 use self::page::Pages;
 use self::record::{Kept, Record};
 use self::tree::Leaves;
 pub(crate) use self::value::{Row, number};
-
-/// Bytes at which a value is cut. Long values may have 2 GiB, and many rows may share one.
-pub(crate) const MOST_BYTES: usize = 8 << 10;
-
-/// Something in the database that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Damage {
-    /// Offset of the page in the file, in bytes.
-    pub offset: u64,
-    /// What is wrong, and how it was handled.
-    pub message: String,
-}
 
 /// An open database.
 #[derive(Debug)]
@@ -100,8 +91,10 @@ impl<R: Read + Seek> Database<R> {
                 let mut row = Row::default();
                 for column in &columns {
                     let kept = match column.id {
-                        0..=127 => record.fixed(column).map(Kept::plain),
-                        128..=255 => record.variable(column.id).map(Kept::plain),
+                        0..=127 => record
+                            .fixed(column.id, column.offset, column.size)
+                            .map(Kept::Here),
+                        128..=255 => record.variable(column.id).map(Kept::Here),
                         id => tagged.get(&id).copied(),
                     };
                     let Some(kept) = kept else { continue };

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-use super::Damage;
+use super::damage::Damage;
 use super::header::{Error, Header};
-use crate::archive::fill;
 
 /// Pages that are kept, for long values that many rows share.
 const KEPT: usize = 32;
@@ -61,9 +60,10 @@ impl<R: Read + Seek> Pages<R> {
         if number == 0 || number >= self.count {
             return Ok(None);
         }
-        let mut bytes = vec![0; self.size];
+        let mut bytes = Vec::with_capacity(self.size);
         self.input.seek(SeekFrom::Start(self.offset(number)))?;
-        if fill(&mut self.input, &mut bytes)?.len() < self.size {
+        let mut page = (&mut self.input).take(self.size as u64);
+        if page.read_to_end(&mut bytes)? < self.size {
             return Ok(None);
         }
         let page = Page::new(bytes, self.offset(number), self.format).map(Rc::new);

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::catalog::Column;
 use super::page::Format;
 
 /// How a value is kept.
@@ -14,12 +13,6 @@ pub(crate) enum Kept<'r> {
     Compressed(&'r [u8]),
     /// Among the table's long values, under this number.
     Apart(&'r [u8]),
-}
-
-impl<'r> Kept<'r> {
-    pub fn plain(bytes: &'r [u8]) -> Self {
-        Self::Here(bytes)
-    }
 }
 
 /// A row.
@@ -64,12 +57,8 @@ impl<'r> Record<'r> {
             .checked_sub(usize::from(self.last_fixed).div_ceil(8))
     }
 
-    pub fn fixed(&self, column: &Column) -> Option<&'r [u8]> {
-        self.fixed_at(column.id, column.offset, column.size)
-    }
-
     /// The value of the fixed column `id`, of `size` bytes at `offset`.
-    pub fn fixed_at(&self, id: u16, offset: usize, size: usize) -> Option<&'r [u8]> {
+    pub fn fixed(&self, id: u16, offset: usize, size: usize) -> Option<&'r [u8]> {
         let place = usize::from(id.checked_sub(1)?);
         if id > self.last_fixed || offset < 4 {
             return None;

@@ -4,8 +4,9 @@ use std::collections::{HashSet, VecDeque};
 use std::io::{self, Read, Seek};
 use std::rc::Rc;
 
+use super::compression;
+use super::damage::{Damage, MOST_BYTES};
 use super::page::{Page, Pages};
-use super::{Damage, MOST_BYTES, compression};
 
 /// Levels of a tree that are followed; four hold billions of rows.
 const DEEPEST: u8 = 16;
