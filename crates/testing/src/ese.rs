@@ -1,6 +1,12 @@
 //! Writes databases of the Extensible Storage Engine: what tests of its reader read. Only what a reader looks at is true; there are no
 //! checksums, indexes and lists of free pages.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a test may stop where it fails"
+)]
+
 use std::collections::BTreeMap;
 
 /// How a value of a column is kept.
