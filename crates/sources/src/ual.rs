@@ -243,7 +243,7 @@ fn day_before(day: i16, last: i64) -> Option<i64> {
     time::civil(date.year().into(), month.into(), day.into(), 0, 0, 0, 0)
 }
 
-/// A client of a role: an event for its first access, one for its last, and one for each day with accesses.
+/// A client of a role: an event for its first access, one for its last if that is another, and one for each day with accesses.
 fn client(row: &Row<'_>, identity: Option<&Identity>, sink: &mut Sink<'_, '_>) {
     let role = row.guid("RoleGuid").unwrap_or_default();
     let role_name = identity
@@ -297,7 +297,7 @@ fn client(row: &Row<'_>, identity: Option<&Identity>, sink: &mut Sink<'_, '_>) {
             None => undated += 1,
         }
     }
-    if let Some(last) = last {
+    if let Some(last) = last.filter(|_| last != first) {
         let total = total.unwrap_or_default();
         let own = [("LastAccess", written(last)), ("TotalAccesses", total)];
         let own = own.each_ref().map(|(name, value)| (*name, value.as_str()));

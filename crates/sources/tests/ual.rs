@@ -381,9 +381,9 @@ fn a_lost_page_costs_what_is_on_it() {
         let lossy = all.sources[0].is_lossy();
         (accesses(&all).len(), lossy)
     };
-    // A client whose first access is its last has two events that differ.
+    // The first access of each is its last.
     let (whole, lossy) = count(&good);
-    assert_eq!((whole, lossy), (1000, false));
+    assert_eq!((whole, lossy), (500, false));
     let with = |text: &[u8]| {
         good.windows(text.len())
             .position(|own| own == text)
@@ -397,7 +397,7 @@ fn a_lost_page_costs_what_is_on_it() {
     let mut lost = good.clone();
     lost[page + 34..page + 40].fill(0xff);
     let (rest, lossy) = count(&lost);
-    assert!(rest > 900 && rest < 1000 && lossy, "{rest}");
+    assert!(rest > 450 && rest < 500 && lossy, "{rest}");
     // Rows of another table on it are not taken for clients.
     let mut foreign = good.clone();
     foreign[page + 24] ^= 1;
@@ -409,7 +409,7 @@ fn a_lost_page_costs_what_is_on_it() {
     ] {
         let mut cycle = good.clone();
         cycle[page + at..page + at + 4].copy_from_slice(&to.to_le_bytes());
-        assert_eq!(count(&cycle), (1000, false));
+        assert_eq!(count(&cycle), (500, false));
     }
     // The engine was stopped before it linked a new page into the tree: the page in front of it leads there.
     let object = good[page + 24..page + 28].to_vec();
@@ -426,7 +426,7 @@ fn a_lost_page_costs_what_is_on_it() {
     let mut unlinked = good.clone();
     let before: [u8; 4] = good[page + 16..page + 20].try_into().expect("four");
     unlinked[link..link + 4].copy_from_slice(&before);
-    assert_eq!(count(&unlinked), (1000, false));
+    assert_eq!(count(&unlinked), (500, false));
 }
 
 #[test]
@@ -515,7 +515,9 @@ proptest! {
             for (day, count) in days {
                 add(1_704_067_200 + u64::from(day - 1) * 86_400, &count.to_string());
             }
-            add(*last, "");
+            if *last != NOON {
+                add(*last, "");
+            }
         }
         let mut found: Vec<(String, String, String, String)> = accesses(&all)
             .iter()
