@@ -121,6 +121,10 @@ pub struct Serve {
     /// The folder for all of the server's data; created if missing. [default: crabwalk-data]
     #[arg(long, value_name = "DIR", global = true, env = "CRABWALK_DATA")]
     pub data: Option<PathBuf>,
+    /// The store, if it is not in the data folder: another folder, or s3://BUCKET/PREFIX, to which other servers may write
+    /// as well.
+    #[arg(long, value_name = "STORE", env = "CRABWALK_STORE")]
+    pub store: Option<PathBuf>,
     /// An address to listen on; may be repeated. Any address but a loopback one needs TLS. [default: 127.0.0.1:8088]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Vec<std::net::SocketAddr>,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crabwalk_server::{Config, Encryption, Hunting, Limits, Mail, MailServer, Output, Password};
+use crabwalk_store::objects::is_remote;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{self, Known, LogFormat};
@@ -33,6 +34,7 @@ pub struct Whole {
 #[serde(default, deny_unknown_fields)]
 struct Server {
     data: PathBuf,
+    store: PathBuf,
     listen: Vec<SocketAddr>,
     watch: Vec<PathBuf>,
     threads: usize,
@@ -134,6 +136,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             data: PathBuf::from("crabwalk-data"),
+            store: PathBuf::new(),
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8088))],
             watch: Vec::new(),
             threads: 0,
@@ -210,12 +213,18 @@ impl Default for Log {
 type Key = (&'static str, &'static str, &'static str, &'static str);
 
 /// All keys, in the order in which they are printed.
-const KEYS: [Key; 39] = [
+const KEYS: [Key; 40] = [
     (
         "server",
         "data",
         "",
         "The folder for all of the server's data; created if missing.",
+    ),
+    (
+        "server",
+        "store",
+        "\"s3://soc-logs/2026\"",
+        "The store, if it is not in the data folder: a folder, or a prefix of a bucket, to which other servers may write as well.",
     ),
     (
         "server",
@@ -541,6 +550,7 @@ impl Whole {
         ];
         let single = [
             &mut self.server.data,
+            &mut self.server.store,
             &mut self.tls.certificate,
             &mut self.tls.key,
             &mut content.lookups,
@@ -548,7 +558,7 @@ impl Whole {
             &mut self.mail.password_file,
         ];
         for path in lists.into_iter().flatten().chain(single) {
-            if set(path).is_some() {
+            if set(path).is_some() && !is_remote(path) {
                 *path = folder.join(&path);
             }
         }
@@ -568,6 +578,7 @@ impl Whole {
         }
         let known = &args.known;
         one(&mut self.server.data, args.data.as_ref());
+        one(&mut self.server.store, args.store.as_ref());
         list(&mut self.server.listen, &args.listen);
         list(&mut self.server.watch, &args.watch);
         one(&mut self.server.threads, args.threads.as_ref());
@@ -655,6 +666,7 @@ impl Whole {
         };
         Ok(Config {
             data: self.server.data.clone(),
+            store: set(&self.server.store),
             listen: self.server.listen.clone(),
             syslog: self.syslog.listen.clone(),
             syslog_tls: self.syslog.listen_tls.clone(),

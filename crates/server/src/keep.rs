@@ -33,8 +33,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 const TIDY: u64 = 60;
 /// Number of senders whose readers are remembered.
 const MOST_SENDERS: usize = 10_000;
-/// Name of the mark with the number of the first log record that the store does not have.
-const MARK: &str = "log";
 
 enum Message {
     Written(Vec<Written>),
@@ -121,9 +119,9 @@ impl Kept {
     ///
     /// # Errors
     /// If the system cannot start a thread.
-    pub fn start(store: Store) -> std::io::Result<(Arc<Self>, Tap, JoinHandle<()>)> {
+    pub fn start(store: Store, mark: String) -> std::io::Result<(Arc<Self>, Tap, JoinHandle<()>)> {
         let store = Arc::new(store);
-        let low = Arc::new(AtomicU64::new(low_water(&store)));
+        let low = Arc::new(AtomicU64::new(low_water(&store, &mark)));
         let trouble = Arc::new(Mutex::new(None));
         let follower = Arc::default();
         let heard = Arc::default();
@@ -131,6 +129,7 @@ impl Kept {
         let ahead = Arc::new(Ahead::default());
         let work = Work {
             store: Arc::clone(&store),
+            mark,
             low: Arc::clone(&low),
             trouble: Arc::clone(&trouble),
             follower: Arc::clone(&follower),
@@ -222,16 +221,18 @@ impl Kept {
     }
 }
 
-/// Number of the first record of the log that a store does not have.
-pub fn low_water(store: &Store) -> u64 {
+/// Number of the first record of the log that a store does not have, by the mark of the log's server.
+pub fn low_water(store: &Store, mark: &str) -> u64 {
     store
-        .mark(MARK)
+        .mark(mark)
         .and_then(|mark| mark.parse().ok())
         .unwrap_or(0)
 }
 
 struct Work {
     store: Arc<Store>,
+    /// Name of the mark with the number of the first log record that the store does not have.
+    mark: String,
     low: Arc<AtomicU64>,
     ahead: Arc<Ahead>,
     trouble: Arc<Mutex<Option<String>>>,
@@ -287,6 +288,7 @@ impl Work {
     /// Commits what is waiting. What could not be committed keeps waiting.
     fn commit(&mut self) -> bool {
         let Some(last) = self.waiting.last() else {
+            self.follow();
             return true;
         };
         let next = last.seq + 1;
@@ -294,7 +296,7 @@ impl Work {
             let collected = Collector::merge(vec![collector]).map_err(|error| error.to_string())?;
             let info = CommitInfo {
                 sources,
-                marks: BTreeMap::from([(MARK.to_owned(), next.to_string())]),
+                marks: BTreeMap::from([(self.mark.clone(), next.to_string())]),
                 batch: None,
             };
             let committed = self.store.commit(collected, info);
@@ -334,6 +336,15 @@ impl Work {
                 self.since = Some(Instant::now());
                 false
             }
+        }
+    }
+
+    /// Picks up what others have committed to the same store.
+    fn follow(&self) {
+        if self.store.is_shared()
+            && let Err(error) = self.store.refresh()
+        {
+            tracing::warn!(%error, "it is not known what others have committed to the store");
         }
     }
 
@@ -386,7 +397,12 @@ impl Work {
 
     fn tidy(&self) {
         let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = (follower.as_ref()).map_or(u64::MAX, |seen| seen.load(Ordering::Acquire));
+        let seen = match follower.as_ref() {
+            Some(seen) => seen.load(Ordering::Acquire),
+            // Another server may follow the commits, and would miss what is merged before it has read it.
+            None if self.store.is_shared() => 0,
+            None => u64::MAX,
+        };
         drop(follower);
         let done = self
             .store

@@ -1,7 +1,7 @@
 //! A server: its configuration, its start, and its end.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +57,8 @@ pub struct Config {
     pub syslog: Vec<SocketAddr>,
     /// The same, over TLS.
     pub syslog_tls: Vec<SocketAddr>,
+    /// The store, if it is not in the data folder: another folder, or a prefix of a bucket, which several servers may share.
+    pub store: Option<PathBuf>,
     /// Certificate and key, PEM.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Folders into which logs are dropped.
@@ -258,7 +260,7 @@ async fn serve(
     };
     let sockets = Sockets::bind(config).await?;
     let limits = Arc::new(config.limits.clone());
-    let keeping = Keeping::open(&data.folder, &limits)?;
+    let keeping = Keeping::open(config, &data.folder, &limits)?;
     let (server, mut told) = server(config, &data.folder, &keeping, &limits)?;
     let folders = match config.folders.is_empty() {
         true => None,
@@ -373,6 +375,49 @@ impl Sockets {
     }
 }
 
+/// The file with what tells this server from others that write to the same store.
+const NODE: &str = "node";
+
+/// Where a server's store lies, and which of its marks is this server's.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The store.
+    pub store: PathBuf,
+    /// The name of the mark with the position in the log.
+    pub mark: String,
+}
+
+impl Place {
+    /// That of a configuration. A server with a store elsewhere gets a name at its first start.
+    pub fn of(config: &Config, folder: &Path) -> io::Result<Self> {
+        const OWN: &str = "log";
+        let Some(store) = &config.store else {
+            return Ok(Self {
+                store: folder.join("store"),
+                mark: OWN.to_owned(),
+            });
+        };
+        let path = folder.join(NODE);
+        let node = match fs::read_to_string(&path) {
+            Ok(node) if !node.trim().is_empty() => node.trim().to_owned(),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {
+                let node = crate::secret::uuid().map_err(io::Error::other)?;
+                let part = path.with_extension("part");
+                let mut file = File::create(&part)?;
+                file.write_all(node.as_bytes())?;
+                file.sync_all()?;
+                fs::rename(&part, &path)?;
+                node
+            }
+        };
+        Ok(Self {
+            store: store.clone(),
+            mark: format!("{OWN} of {node}"),
+        })
+    }
+}
+
 /// What keeps all that is acknowledged: the write-ahead log, and the store behind it.
 struct Keeping {
     kept: Arc<Kept>,
@@ -385,9 +430,13 @@ struct Keeping {
 
 impl Keeping {
     /// Opens store and log, and takes from the log what the store does not have yet.
-    fn open(folder: &Path, limits: &Limits) -> Result<Self, ServeError> {
-        let store = Store::open_or_create(folder.join("store"))?;
-        let (kept, tap, keeper) = Kept::start(store)?;
+    fn open(config: &Config, folder: &Path, limits: &Limits) -> Result<Self, ServeError> {
+        let place = Place::of(config, folder).map_err(|source| ServeError::Data {
+            path: folder.join(NODE),
+            source,
+        })?;
+        let store = Store::open_or_create(&place.store)?;
+        let (kept, tap, keeper) = Kept::start(store, place.mark)?;
         let low = kept.low_water();
         let mut before = Vec::new();
         let disk = Disk::new(&folder.join("log"))?;

@@ -228,8 +228,17 @@ impl Store {
         Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// A commit and others' commits may become known at the same time: the later state stays.
     pub(crate) fn set_state(&self, state: State) {
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        let mut own = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.version > own.version {
+            *own = Arc::new(state);
+        }
+    }
+
+    /// Whether others may write to it as well.
+    pub fn is_shared(&self) -> bool {
+        self.mark != 0
     }
 
     pub(crate) fn writing(&self) -> Result<MutexGuard<'_, Writers>, StoreError> {

@@ -20,6 +20,7 @@ mod people;
 mod schedules;
 mod searches;
 mod served;
+mod shared;
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::alert::Alerts;
-use crate::server::Config;
+use crate::server::{Config, Place};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -125,8 +125,17 @@ pub fn examine(config: &Config, how: Examination) -> Vec<Check> {
     let pid = running.ok().flatten().flatten();
     checks.extend(system::limits(config, pid));
     checks.extend(system::confinement(pid));
-    checks.extend(state::store(data, how.thorough));
-    checks.extend(state::log(data, is_running));
+    match Place::of(config, data) {
+        Ok(place) => {
+            checks.extend(state::store(&place, how.thorough));
+            checks.extend(state::log(data, &place, is_running));
+        }
+        Err(error) => checks.push(Check::failed(
+            "store",
+            format!("{}: {error}", data.display()),
+            "run this as the server's user",
+        )),
+    }
     checks.extend(state::files(data));
     checks.extend(state::people(data));
     checks.extend(outputs(config, Some(data), how));

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use crabwalk_events::Catalog as _;
+use crabwalk_store::objects::is_remote;
 use crabwalk_store::{Store, StoreError};
 use crabwalk_vocabulary::text::{count, list};
 use serde::de::IgnoredAny;
@@ -13,6 +14,7 @@ use super::Check;
 use crate::account::Users;
 use crate::batch::Batch;
 use crate::keep::low_water;
+use crate::server::Place;
 use crate::wal::{Disk, Medium, SEGMENT_BYTES, Wal};
 
 /// How far a sender's clock may be ahead, in microseconds: five minutes, as Kerberos allows.
@@ -30,14 +32,14 @@ fn bytes(bytes: u64) -> String {
     }
 }
 
-pub fn store(data: &Path, thorough: bool) -> Vec<Check> {
+pub fn store(place: &Place, thorough: bool) -> Vec<Check> {
     const NAME: &str = "store";
-    let path = data.join("store");
-    if !path.exists() {
+    let path = &place.store;
+    if !is_remote(path) && !path.exists() {
         let found = format!("{} is not there yet", path.display());
         return vec![Check::ok(NAME, found)];
     }
-    let store = match Store::open(&path) {
+    let store = match Store::open(path) {
         Ok(store) => store,
         Err(error) => {
             let advice = match error {
@@ -177,14 +179,14 @@ impl Medium for Reading {
     }
 }
 
-pub fn log(data: &Path, is_running: bool) -> Vec<Check> {
+pub fn log(data: &Path, place: &Place, is_running: bool) -> Vec<Check> {
     const NAME: &str = "log";
     let folder = data.join("log");
     if !folder.is_dir() {
         let found = format!("{} is not there yet", folder.display());
         return vec![Check::ok(NAME, found)];
     }
-    let from = Store::open(data.join("store")).map_or(0, |store| low_water(&store));
+    let from = Store::open(&place.store).map_or(0, |store| low_water(&store, &place.mark));
     let (mut requests, mut waiting, mut newer) = (0, 0, 0);
     let read = Disk::new(&folder).and_then(|disk| {
         Wal::open(Reading(disk), SEGMENT_BYTES, from, |number, payload| {
