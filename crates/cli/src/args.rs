@@ -121,6 +121,9 @@ pub struct Serve {
     /// The folder for all of the server's data; created if missing. [default: crabwalk-data]
     #[arg(long, value_name = "DIR", global = true, env = "CRABWALK_DATA")]
     pub data: Option<PathBuf>,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
     /// The store, if it is not in the data folder: another folder, or s3://BUCKET/PREFIX, to which other servers may write
     /// as well.
     #[arg(long, value_name = "STORE", env = "CRABWALK_STORE")]
@@ -977,8 +980,13 @@ pub struct Search {
 #[cfg(feature = "cluster")]
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Cluster {
-    /// Share the search with these workers (`crabwalk worker`), which have the same store.
-    #[arg(long = "cluster", value_name = "HOST:PORT,…", value_delimiter = ',')]
+    /// Share searches with these workers (`crabwalk worker`), which have the same store.
+    #[arg(
+        long = "cluster",
+        value_name = "HOST:PORT,…",
+        value_delimiter = ',',
+        env = "CRABWALK_CLUSTER"
+    )]
     pub workers: Vec<crabwalk_cluster::Address>,
     #[command(flatten)]
     pub trust: Trust,

@@ -4,8 +4,9 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crabwalk_cluster::{ClusterError, Coordinator, Options, Ran, Trust, worker};
+use crabwalk_cluster::{ClusterError, Coordinator, Machines, Options, Ran, Trust, worker};
 use crabwalk_detect::Query;
+use crabwalk_server::Sharing;
 use crabwalk_store::Store;
 
 use crate::args::{self, LogFormat};
@@ -54,6 +55,28 @@ pub fn work(args: &args::Worker) -> Result<Done, Failure> {
     Ok(Done::Whole)
 }
 
+fn machines(args: &args::Cluster) -> Result<Arc<Machines>, ClusterError> {
+    Machines::new(Options {
+        workers: args.workers.clone(),
+        trust: trust(&args.trust)?,
+        timeout: Duration::from_secs(args.timeout),
+        from_rows: args.from,
+        rows_per_task: ROWS_PER_TASK.min(args.from),
+    })
+}
+
+/// The machines that share a server's searches, if there are any.
+pub fn sharing(args: &args::Cluster) -> Result<Option<Sharing>, Failure> {
+    if args.workers.is_empty() {
+        return Ok(None);
+    }
+    let machines = machines(args)?;
+    Ok(Some(Sharing {
+        from: args.from,
+        place: Arc::new(move |snapshot| machines.over(snapshot)),
+    }))
+}
+
 /// The search as workers share it, if there are any.
 pub fn shared(
     args: &args::Cluster,
@@ -68,14 +91,7 @@ pub fn shared(
             "--cluster searches a store, and these are other logs; add them to one with `crabwalk ingest PATH… --store DIR`",
         ));
     };
-    let options = Options {
-        workers: args.workers.clone(),
-        trust: trust(&args.trust)?,
-        timeout: Duration::from_secs(args.timeout),
-        from_rows: args.from,
-        rows_per_task: ROWS_PER_TASK.min(args.from),
-    };
-    let coordinator = Coordinator::new(Arc::clone(store), &options)?;
+    let coordinator = machines(args)?.over(Arc::clone(store));
     let query = query.at(Arc::clone(&coordinator) as _);
     Ok((query, Some(coordinator)))
 }

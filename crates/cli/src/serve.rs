@@ -48,7 +48,12 @@ fn serve(args: &args::Serve, whole: &Whole) -> Result<Done, Failure> {
     log(format, verbose);
     // Report errors in a path now, not in the first hunt.
     input::content(&whole.known())?;
-    let config = whole.config()?;
+    #[cfg_attr(not(feature = "cluster"), expect(unused_mut, reason = "nobody shares"))]
+    let mut config = whole.config()?;
+    #[cfg(feature = "cluster")]
+    {
+        config.sharing = crate::cluster::sharing(&args.cluster)?;
+    }
     if args.demo && config.tls.is_some() {
         return Err(Failure::new("--demo works without TLS only"));
     }

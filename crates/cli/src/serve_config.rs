@@ -667,6 +667,7 @@ impl Whole {
         Ok(Config {
             data: self.server.data.clone(),
             store: set(&self.server.store),
+            sharing: None,
             listen: self.server.listen.clone(),
             syslog: self.syslog.listen.clone(),
             syslog_tls: self.syslog.listen_tls.clone(),

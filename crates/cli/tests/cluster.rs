@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a test may stop where it fails"
 )]
 // Signals are those of Unix; the program itself runs elsewhere too.
@@ -17,8 +18,13 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crabwalk_testing::{Ran, crabwalk, program, tool};
+use crabwalk_testing::{ObjectStorage, Ran, crabwalk, program, tool};
+use served::Served;
 use tempfile::TempDir;
+
+#[path = "serve/served.rs"]
+#[expect(dead_code, reason = "most of it serves tests of the server alone")]
+mod served;
 
 /// A small company with an intrusion in a store, each host in files of its own.
 fn world() -> &'static Path {
@@ -55,9 +61,20 @@ impl Worker {
 
     /// Starts a worker that listens where `more` says.
     fn start_at(folder: &Path, more: &[&str]) -> Self {
-        let arguments = [&["worker", "--store", "store", "-v"], more].concat();
+        Self::start_over(folder, "store", more, &[])
+    }
+
+    /// Starts a worker over a store, with variables in its environment.
+    fn start_over(
+        folder: &Path,
+        store: &str,
+        more: &[&str],
+        environment: &[(String, String)],
+    ) -> Self {
+        let arguments = [&["worker", "--store", store, "-v"], more].concat();
         let mut child = program(folder)
             .args(arguments)
+            .envs(environment.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -161,6 +178,66 @@ fn workers_give_the_rows_of_one_machine() {
             };
             assert!(ran.err.contains(&said), "{search}: {}", ran.err);
         }
+    }
+}
+
+/// Nothing is on a disk that machines share, and a server asks.
+#[test]
+fn a_server_shares_searches_over_object_storage() {
+    let Some(storage) = ObjectStorage::start() else {
+        return;
+    };
+    let (store, settings) = ("s3://logs/soc", ObjectStorage::settings(storage.port()));
+    let mut hosts: Vec<PathBuf> = fs::read_dir(world().join("logs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    hosts.sort();
+    for host in hosts {
+        let mut command = program(world());
+        command.envs(settings.iter().cloned());
+        command.args(["ingest", host.to_str().unwrap(), "--store", store]);
+        Ran::from(command.output().unwrap()).said(0);
+    }
+    let listen = ["--listen", "127.0.0.1:0"];
+    let start = || Worker::start_over(world(), store, &listen, &settings);
+    let workers = [start(), start()];
+    let folder = served::folder();
+    let addresses = addresses(&workers);
+    let mut arguments = vec!["serve", "--data", "data", "--store", store];
+    arguments.extend(listen);
+    arguments.extend(["--no-hunt", "--no-schedules"]);
+    arguments.extend(["--cluster", &addresses, "--cluster-from", "1"]);
+    let environment: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.into()))
+        .collect();
+    let served = Served::start_with(folder.path(), &arguments, &environment);
+    served.first_account();
+    let search = "EventCode=4624 | stats count by host | sort host";
+    let rows: Vec<Vec<String>> = served
+        .search(search)
+        .into_iter()
+        .map(|row| {
+            row.iter()
+                .map(|cell| cell.as_str().unwrap().to_owned())
+                .collect()
+        })
+        .collect();
+    let expected = here(search);
+    let expected: Vec<Vec<String>> = expected
+        .lines()
+        .map(|line| {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            ["host", "count"]
+                .map(|name| row[name].as_str().unwrap().to_owned())
+                .to_vec()
+        })
+        .collect();
+    assert_eq!(rows, expected);
+    for worker in &workers {
+        worker.wait_for_work();
     }
 }
 

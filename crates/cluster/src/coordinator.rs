@@ -55,7 +55,7 @@ pub struct Options {
     pub workers: Vec<Address>,
     /// What machines trust each other by.
     pub trust: Trust,
-    /// How long a search may take, from the coordinator's creation.
+    /// How long a search may take, from its coordinator's creation.
     pub timeout: Duration,
     /// Number of events from which on a search is shared. Smaller ones run here.
     pub from_rows: u64,
@@ -78,31 +78,24 @@ pub struct Ran {
     pub lost: Vec<String>,
 }
 
-/// Runs one search's plans on a cluster.
-pub struct Coordinator {
-    inner: Arc<Inner>,
+/// Machines that share searches. Connections to them stay open from one search to the next.
+pub struct Machines {
+    links: Arc<Links>,
+    workers: Vec<Url>,
+    /// Encodes SPL's own parts of plans.
+    codec: Arc<dyn PhysicalExtensionCodec>,
+    options: Options,
     handle: Handle,
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
 }
 
-struct Inner {
-    cluster: Box<dyn Cluster>,
-    catalog: Arc<StoreCatalog>,
-    /// Encodes all of a plan.
-    codec: ComposedPhysicalExtensionCodec,
-    from_rows: u64,
-    timeout: Duration,
-    deadline: Instant,
-    ran: Mutex<Vec<Ran>>,
-}
-
-impl Coordinator {
-    /// A coordinator for one search over this snapshot.
+impl Machines {
+    /// These machines. None of them is asked anything yet.
     ///
     /// # Errors
     /// If a worker may not be reached that way, or the system provides no threads.
-    pub fn new(catalog: Arc<StoreCatalog>, options: &Options) -> Result<Arc<Self>, ClusterError> {
+    pub fn new(options: Options) -> Result<Arc<Self>, ClusterError> {
         let runtime = runtime()?;
         let workers = options
             .workers
@@ -119,39 +112,46 @@ impl Coordinator {
                 memory: 0,
             },
         );
-        let codec: Arc<dyn PhysicalExtensionCodec> = Arc::new(engine.codec());
-        let scans = ScanCodec(Arc::clone(&catalog) as _);
-        let cluster = Distributed {
+        Ok(Arc::new(Self {
             links: Links::new(options.trust.clone()),
             workers,
-            catalog: Arc::clone(&catalog),
-            codec: Arc::clone(&codec),
-            rows_per_task: options.rows_per_task,
-        };
-        let inner = Inner {
-            cluster: Box::new(cluster),
-            catalog,
-            codec: ComposedPhysicalExtensionCodec::new(vec![codec, Arc::new(scans)]),
-            from_rows: options.from_rows,
-            timeout: options.timeout,
-            deadline: Instant::now() + options.timeout,
-            ran: Mutex::default(),
-        };
-        Ok(Arc::new(Self {
-            inner: Arc::new(inner),
+            codec: Arc::new(engine.codec()),
+            options,
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
         }))
     }
 
-    /// How the search's plans ran so far.
-    pub fn ran(&self) -> Vec<Ran> {
-        let ran = self.inner.ran.lock();
-        ran.unwrap_or_else(PoisonError::into_inner).clone()
+    /// What runs one search over this snapshot on them.
+    pub fn over(self: &Arc<Self>, catalog: Arc<StoreCatalog>) -> Arc<Coordinator> {
+        let options = &self.options;
+        let scans = ScanCodec(Arc::clone(&catalog) as _);
+        let cluster = Distributed {
+            links: Arc::clone(&self.links),
+            workers: self.workers.clone(),
+            catalog: Arc::clone(&catalog),
+            codec: Arc::clone(&self.codec),
+            rows_per_task: options.rows_per_task,
+        };
+        let codec: Vec<Arc<dyn PhysicalExtensionCodec>> =
+            vec![Arc::clone(&self.codec), Arc::new(scans)];
+        let inner = Inner {
+            cluster: Box::new(cluster),
+            catalog,
+            codec: ComposedPhysicalExtensionCodec::new(codec),
+            from_rows: options.from_rows,
+            timeout: options.timeout,
+            deadline: Instant::now() + options.timeout,
+            ran: Mutex::default(),
+        };
+        Arc::new(Coordinator {
+            inner: Arc::new(inner),
+            machines: Arc::clone(self),
+        })
     }
 }
 
-impl Drop for Coordinator {
+impl Drop for Machines {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             // Whoever drops it may be on another runtime, where waiting is forbidden.
@@ -160,10 +160,35 @@ impl Drop for Coordinator {
     }
 }
 
+/// Runs one search's plans on a cluster.
+pub struct Coordinator {
+    inner: Arc<Inner>,
+    machines: Arc<Machines>,
+}
+
+struct Inner {
+    cluster: Box<dyn Cluster>,
+    catalog: Arc<StoreCatalog>,
+    /// Encodes all of a plan.
+    codec: ComposedPhysicalExtensionCodec,
+    from_rows: u64,
+    timeout: Duration,
+    deadline: Instant,
+    ran: Mutex<Vec<Ran>>,
+}
+
+impl Coordinator {
+    /// How the search's plans ran so far.
+    pub fn ran(&self) -> Vec<Ran> {
+        let ran = self.inner.ran.lock();
+        ran.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl Place for Coordinator {
     fn collect(&self, job: Job) -> BoxFuture<'_, Result<Vec<RecordBatch>>> {
         let inner = Arc::clone(&self.inner);
-        let task = self.handle.spawn(async move {
+        let task = self.machines.handle.spawn(async move {
             let (deadline, timeout) = (inner.deadline, inner.timeout);
             match timeout_at(deadline, inner.collect(job)).await {
                 Ok(rows) => rows,

@@ -32,7 +32,7 @@ pub mod worker;
 #[cfg(feature = "distributed")]
 pub use cluster::{Answers, Cluster, Node, Shared};
 #[cfg(feature = "distributed")]
-pub use coordinator::{Coordinator, Options, Ran};
+pub use coordinator::{Coordinator, Machines, Options, Ran};
 #[cfg(feature = "distributed")]
 pub use error::ClusterError;
 #[cfg(feature = "distributed")]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
-use crabwalk_cluster::{Address, Coordinator, Options, Trust, worker};
+use crabwalk_cluster::{Address, Machines, Options, Trust, worker};
 use crabwalk_events::Catalog;
 use crabwalk_sources::collect::number_in_log;
 use crabwalk_sources::report::{SourceKind, SourceReport};
@@ -176,7 +176,7 @@ fn same(served: &Served, text: &str) {
             rows_per_task: 1,
         };
         let catalog = Arc::clone(&served.catalog);
-        let coordinator = Coordinator::new(catalog, &options).expect("a coordinator");
+        let coordinator = Machines::new(options).expect("machines").over(catalog);
         let there = run(Some(Arc::clone(&coordinator) as _));
         let ran = coordinator.ran();
         // A single worker gets nothing that this machine could not do as well.

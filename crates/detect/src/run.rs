@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{All, Columns, Coverage, Demand};
 use crabwalk_spl::{
-    DEFAULT_MEMORY, Diagnostic, Driver, Engine, EngineOptions, Knowledge, Readers, Results,
+    DEFAULT_MEMORY, Diagnostic, Driver, Engine, EngineOptions, Knowledge, Place, Readers, Results,
     Running, Search, SearchError, Stop,
 };
 use crabwalk_vocabulary::suggest::most_alike;
@@ -240,7 +240,7 @@ impl Detections {
     /// If no engine can be set up. A failing detection becomes a content problem; the others run.
     pub fn run(&self, catalog: &Arc<dyn Catalog>) -> Result<Outcome, RunError> {
         let hosts_by_type = gap::hosts_by_type(catalog.as_ref())?;
-        let mut outcome = self.all(catalog, self.options.now)?;
+        let mut outcome = self.all(catalog, self.options.now, None)?;
         let hosts = hosts_of(&outcome);
         risk::weigh(&mut outcome.findings, most_notables(hosts), Some(hosts));
         risk::fold(&mut outcome.findings);
@@ -265,7 +265,20 @@ impl Detections {
     /// # Errors
     /// If no engine can be set up.
     pub fn find(&self, catalog: &Arc<dyn Catalog>, now: f64) -> Result<Outcome, RunError> {
-        let mut outcome = self.all(catalog, now)?;
+        self.find_at(catalog, now, None)
+    }
+
+    /// Like [`find`](Self::find), with plans that run elsewhere, if there is such a place.
+    ///
+    /// # Errors
+    /// Like [`find`](Self::find).
+    pub fn find_at(
+        &self,
+        catalog: &Arc<dyn Catalog>,
+        now: f64,
+        place: Option<Arc<dyn Place>>,
+    ) -> Result<Outcome, RunError> {
+        let mut outcome = self.all(catalog, now, place)?;
         let most = most_notables(hosts_of(&outcome));
         // A window of a schedule shows too little of what else there is.
         risk::weigh(&mut outcome.findings, most, None);
@@ -274,7 +287,12 @@ impl Detections {
     }
 
     /// All findings, not yet compared with each other.
-    fn all(&self, catalog: &Arc<dyn Catalog>, now: f64) -> Result<Outcome, RunError> {
+    fn all(
+        &self,
+        catalog: &Arc<dyn Catalog>,
+        now: f64,
+        place: Option<Arc<dyn Place>>,
+    ) -> Result<Outcome, RunError> {
         let threads = workers(catalog.as_ref(), self.options.threads);
         let engine = Engine::new(
             Arc::clone(catalog),
@@ -285,6 +303,10 @@ impl Detections {
                 memory: self.options.memory,
             },
         );
+        let engine = match place {
+            Some(place) => engine.running_at(place),
+            None => engine,
+        };
         let engine = (self.options.engine)(engine);
         let (late, early): (Vec<Searched<'_>>, Vec<Searched<'_>>) = self
             .detections

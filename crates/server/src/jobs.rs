@@ -506,7 +506,12 @@ fn run(kept: &Kept, job: &Job, query: Query, allowed: &Allowed) -> Result<Bounde
         .map_or(i64::MAX, |end| micros(end).saturating_sub(1));
     kept.flush();
     let snapshot = kept.store().snapshot_within(&(start..=end));
-    let catalog: Arc<dyn Catalog> = Arc::new(snapshot.map_err(|error| error.to_string())?);
+    let snapshot = Arc::new(snapshot.map_err(|error| error.to_string())?);
+    let query = match kept.elsewhere(&snapshot) {
+        Some(place) => query.at(place),
+        None => query,
+    };
+    let catalog: Arc<dyn Catalog> = snapshot;
     let options = RunOptions {
         threads: 1,
         now,

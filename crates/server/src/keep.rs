@@ -11,10 +11,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crabwalk_events::Catalog as _;
 use crabwalk_sources::collect::Collector;
 use crabwalk_sources::delivery::{Deliveries, Delivery};
 use crabwalk_sources::report::{SourceKind, SourceReport};
-use crabwalk_store::{CommitInfo, GRACE, Ingest, NewSource, Store};
+use crabwalk_spl::Place;
+use crabwalk_store::{CommitInfo, GRACE, Ingest, NewSource, Store, StoreCatalog};
 
 use crate::batch::{Batch, Sender};
 use crate::intake::{Keeper, Written};
@@ -43,6 +45,7 @@ enum Message {
 /// Where events lie.
 pub struct Kept {
     store: Arc<Store>,
+    sharing: Option<Sharing>,
     /// `None` once it was closed.
     messages: Mutex<Option<Channel<Message>>>,
     ahead: Arc<Ahead>,
@@ -53,6 +56,15 @@ pub struct Kept {
     /// Who follows the commits.
     follower: Arc<Mutex<Option<Arc<AtomicU64>>>>,
     heard: Arc<Mutex<BTreeMap<String, Heard>>>,
+}
+
+/// Machines that share searches.
+#[derive(Clone)]
+pub struct Sharing {
+    /// Number of stored events, within the range of time, from which on they are asked.
+    pub from: u64,
+    /// What runs one search's plans on them, over a snapshot of the store.
+    pub place: Arc<dyn Fn(Arc<StoreCatalog>) -> Arc<dyn Place> + Send + Sync>,
 }
 
 /// What came from a sender since the start.
@@ -119,7 +131,11 @@ impl Kept {
     ///
     /// # Errors
     /// If the system cannot start a thread.
-    pub fn start(store: Store, mark: String) -> std::io::Result<(Arc<Self>, Tap, JoinHandle<()>)> {
+    pub fn start(
+        store: Store,
+        mark: String,
+        sharing: Option<Sharing>,
+    ) -> std::io::Result<(Arc<Self>, Tap, JoinHandle<()>)> {
         let store = Arc::new(store);
         let low = Arc::new(AtomicU64::new(low_water(&store, &mark)));
         let trouble = Arc::new(Mutex::new(None));
@@ -151,6 +167,7 @@ impl Kept {
         };
         let kept = Self {
             store,
+            sharing,
             messages: Mutex::new(Some(messages)),
             ahead,
             low,
@@ -205,6 +222,14 @@ impl Kept {
     pub fn heard(&self) -> BTreeMap<String, Heard> {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.clone()
+    }
+
+    /// Where searches over a snapshot run, if not here: on machines that share them, if it is large enough.
+    pub fn elsewhere(&self, snapshot: &Arc<StoreCatalog>) -> Option<Arc<dyn Place>> {
+        let sharing = self.sharing.as_ref()?;
+        let rows = snapshot.tables().iter().map(|table| table.rows as u64);
+        let is_large = rows.sum::<u64>() >= sharing.from;
+        is_large.then(|| (sharing.place)(Arc::clone(snapshot)))
     }
 
     /// The store.

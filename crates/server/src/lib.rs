@@ -78,6 +78,7 @@ mod web;
 
 pub use alert::{Encryption, Mail, MailError, MailServer, Output, Password};
 pub use http::TlsError;
+pub use keep::Sharing;
 pub use limits::Limits;
 pub use server::{Config, ServeError, Started, check, run, tokens};
 pub use watch::{Hunting, Knows};

@@ -32,7 +32,7 @@ use crate::hec::{self, Acks};
 use crate::http::{self, Certificate, Serving, TlsError};
 use crate::intake::Intake;
 use crate::jobs::Jobs;
-use crate::keep::Kept;
+use crate::keep::{Kept, Sharing};
 use crate::limits::Limits;
 use crate::listed::ListError;
 use crate::saved::SavedSearches;
@@ -59,6 +59,8 @@ pub struct Config {
     pub syslog_tls: Vec<SocketAddr>,
     /// The store, if it is not in the data folder: another folder, or a prefix of a bucket, which several servers may share.
     pub store: Option<PathBuf>,
+    /// Machines that share large searches, if any.
+    pub sharing: Option<Sharing>,
     /// Certificate and key, PEM.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Folders into which logs are dropped.
@@ -375,9 +377,6 @@ impl Sockets {
     }
 }
 
-/// The file with what tells this server from others that write to the same store.
-const NODE: &str = "node";
-
 /// Where a server's store lies, and which of its marks is this server's.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -388,8 +387,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// That of a configuration. A server with a store elsewhere gets a name at its first start.
-    pub fn of(config: &Config, folder: &Path) -> io::Result<Self> {
+    /// That of a configuration.
+    ///
+    /// # Errors
+    /// If the server has no name yet and cannot get one.
+    pub fn of(config: &Config, folder: &Path) -> Result<Self, ServeError> {
         const OWN: &str = "log";
         let Some(store) = &config.store else {
             return Ok(Self {
@@ -397,23 +399,9 @@ impl Place {
                 mark: OWN.to_owned(),
             });
         };
-        let path = folder.join(NODE);
-        let node = match fs::read_to_string(&path) {
-            Ok(node) if !node.trim().is_empty() => node.trim().to_owned(),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {
-                let node = crate::secret::uuid().map_err(io::Error::other)?;
-                let part = path.with_extension("part");
-                let mut file = File::create(&part)?;
-                file.write_all(node.as_bytes())?;
-                file.sync_all()?;
-                fs::rename(&part, &path)?;
-                node
-            }
-        };
         Ok(Self {
             store: store.clone(),
-            mark: format!("{OWN} of {node}"),
+            mark: format!("{OWN} of {}", instance(folder)?),
         })
     }
 }
@@ -431,12 +419,9 @@ struct Keeping {
 impl Keeping {
     /// Opens store and log, and takes from the log what the store does not have yet.
     fn open(config: &Config, folder: &Path, limits: &Limits) -> Result<Self, ServeError> {
-        let place = Place::of(config, folder).map_err(|source| ServeError::Data {
-            path: folder.join(NODE),
-            source,
-        })?;
+        let place = Place::of(config, folder)?;
         let store = Store::open_or_create(&place.store)?;
-        let (kept, tap, keeper) = Kept::start(store, place.mark)?;
+        let (kept, tap, keeper) = Kept::start(store, place.mark, config.sharing.clone())?;
         let low = kept.low_water();
         let mut before = Vec::new();
         let disk = Disk::new(&folder.join("log"))?;
@@ -673,7 +658,15 @@ fn instance(folder: &Path) -> Result<String, ServeError> {
         .chars()
         .take(22)
         .collect();
-    fs::write(&path, &name).map_err(|source| ServeError::Data { path, source })?;
+    let part = path.with_extension("part");
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&part)?;
+        file.write_all(name.as_bytes())?;
+        // A store that several servers write to has this name, too.
+        file.sync_all()?;
+        fs::rename(&part, &path)
+    };
+    write().map_err(|source| ServeError::Data { path, source })?;
     Ok(name)
 }
 

@@ -132,7 +132,7 @@ pub fn examine(config: &Config, how: Examination) -> Vec<Check> {
         }
         Err(error) => checks.push(Check::failed(
             "store",
-            format!("{}: {error}", data.display()),
+            error.to_string(),
             "run this as the server's user",
         )),
     }

@@ -836,9 +836,11 @@ impl Shared {
                 let snapshot = store
                     .snapshot_within(&(start..=end.saturating_sub(1)))
                     .map_err(|error| error.to_string())?;
-                let catalog: Arc<dyn Catalog> = Arc::new(snapshot);
+                let snapshot = Arc::new(snapshot);
+                let place = self.kept.elsewhere(&snapshot);
+                let catalog: Arc<dyn Catalog> = snapshot;
                 let outcome = detections
-                    .find(&catalog, now as f64 / 1e6)
+                    .find_at(&catalog, now as f64 / 1e6, place)
                     .map_err(|error| error.to_string())?;
                 self.note(&plan, &outcome, &mut run, 0);
             }
