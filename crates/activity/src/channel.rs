@@ -57,6 +57,8 @@ pub const AUDIT: &str = "linux:audit";
 pub const ANYDESK: &str = "program:anydesk";
 /// What TeamViewer writes.
 pub const TEAMVIEWER: &str = "program:teamviewer";
+/// Clients of the roles of a server: User Access Logging.
+pub const UAL: &str = "program:ual";
 /// Files of the task scheduler.
 pub const TASK_FILES: &str = "program:task";
 

@@ -18,7 +18,7 @@ use crate::world::World;
 const ALL_SIDES: f64 = 0.9;
 /// Source and destination do.
 const BOTH_ENDS: f64 = 0.65;
-/// Source and controller do, and the destination's logs cannot say.
+/// Source and controller do, or the destination only knows the day; and its logs cannot say more.
 const UNSEEN: f64 = 0.5;
 /// An unambiguous act, and another kind of witness that names the source or, with a logon from there, the account.
 const NAMED: f64 = 0.5;
@@ -68,8 +68,11 @@ fn agreed(world: &World<'_>, hop: &Draft) -> f64 {
         (true, true, true) => ALL_SIDES,
         (true, false, true) => BOTH_ENDS,
         (true, true, false) if !logs_logons => UNSEEN,
+        (true, _, false) if sides.served && !logs_logons => UNSEEN,
         (false, true, true) if hop.act == Act::Strong => NAMED,
-        (false, true, _) if sides.on_the_way && is_dark(world, hop.dst) => ON_THE_WAY,
+        (false, true, _) if sides.on_the_way && (sides.served || is_dark(world, hop.dst)) => {
+            ON_THE_WAY
+        }
         _ => 0.0,
     };
     beside.max(proven)
@@ -95,6 +98,8 @@ struct Sides {
     controlled: bool,
     /// The destination: a logon.
     arrived: bool,
+    /// The destination: a role of it was used on that day, which is not usual.
+    served: bool,
     /// The network: a connection.
     on_the_way: bool,
 }
@@ -117,6 +122,7 @@ impl Sides {
                     && by(one)
                     && (from(one) || hop.family == Family::WinRm && one.src == Place::Unknown)
             }),
+            served: any(&|one| one.class == Class::Role && by(one) && from(one)),
             on_the_way: any(&|one| one.kind == Kind::Network && from(one)),
         }
     }

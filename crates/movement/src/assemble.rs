@@ -10,8 +10,9 @@ use hashbrown::HashMap;
 
 use crate::agreement;
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
-use crate::history::Moved;
+use crate::history::{Moved, day};
 use crate::programs::program;
+use crate::roles;
 use crate::words::Sentence;
 use crate::world::World;
 
@@ -478,6 +479,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
         hops.sort_by_key(|hop| (hop.first, hop.family));
         support(&mut hops, supports);
         tickets(world, &mut hops, canonical);
+        roles(world, &mut hops, canonical);
         for hop in &mut hops {
             witness_connections(world, hop, canonical);
         }
@@ -562,6 +564,40 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
         for one in found {
             hop.take(one);
         }
+    }
+}
+
+/// Adds to hops that a role of the destination was used by their account from their source on that day, unless they do so all the time.
+fn roles(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
+    for hop in hops {
+        // Who acted uses the server under his own name, unless something says otherwise.
+        let (Some(src), Some(used)) = (hop.src, hop.used.or(hop.actor)) else {
+            continue;
+        };
+        let uses = world.roles.between(src, hop.dst);
+        let own = || uses.iter().filter(|one| standing(one.used) == used);
+        let today = own().find(|one| !one.exact && day(one.time) == day(hop.first));
+        let Some(one) = today.filter(|_| !roles::is_often(&roles::days(own()), hop.first)) else {
+            continue;
+        };
+        let mut evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Any,
+            Act::None,
+            hop.dst,
+            // The day has no hour.
+            hop.first,
+            one.reference,
+            Sentence::from(format!("the role {} was used on that day by ", one.role()).as_str())
+                .account(world, Some(used), "?")
+                .text(" from ")
+                .host(world, src),
+        )
+        .from(Place::Host(src))
+        .weighs(Class::Role, 0.1);
+        evidence.used = Some(used);
+        hop.take(evidence);
     }
 }
 

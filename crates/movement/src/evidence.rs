@@ -116,6 +116,8 @@ pub(crate) enum Class {
     Replication,
     /// Tickets with weak encryption were requested.
     Roast,
+    /// A role of the destination was used, on that day.
+    Role,
     /// A program of the destination acted in the client's session.
     Served,
     /// A service was installed or changed.

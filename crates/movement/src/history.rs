@@ -7,6 +7,7 @@ pub(crate) use crabwalk_vocabulary::time::{day, is_daily};
 use hashbrown::{HashMap, HashSet};
 
 use crate::family::Family;
+use crate::roles::Roles;
 
 /// Doing the same on this many other days makes a habit.
 pub(crate) const HABIT: usize = 3;
@@ -80,6 +81,11 @@ pub(crate) struct History {
     at_home: HashSet<(HostId, AccountId)>,
     /// Ways in which an account moves from a host.
     ways: HashMap<(HostId, AccountId, Family), Days>,
+    /// Days on which an account came from a host to servers that keep such a record, long before the other logs begin. It does not
+    /// count for what is usual: there is no more in it than that a role was used.
+    came: HashMap<(HostId, AccountId), Days>,
+    /// The same for an account, from any host that is known.
+    used: HashMap<AccountId, Days>,
     /// Days on which each host logged logons or issued tickets.
     written: HashMap<HostId, Days>,
     /// The same for all together.
@@ -87,8 +93,8 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// What the logons tell.
-    pub fn new(world: &mut Activity<'_>) -> Self {
+    /// What the logons tell, and the records of servers about their clients.
+    pub fn new(world: &mut Activity<'_>, roles: &Roles<'_>) -> Self {
         let canonical = world.accounts.canonical();
         let mut all = Self::default();
         let mut last = (HostId(u32::MAX), i64::MIN);
@@ -147,6 +153,15 @@ impl History {
             all.accounts.entry(account).or_default().add(today);
             all.from.entry((src, account)).or_default().add(today);
         });
+        for (src, account, today) in &roles.came {
+            let account = canonical.get(account.place()).copied().unwrap_or(*account);
+            all.came.entry((*src, account)).or_default().add(*today);
+            // An address without a name may be one that another host had by then, even the one that is asked about.
+            let host = world.hosts.get(*src);
+            if host.is_some_and(|host| host.logged || !host.names.is_empty()) {
+                all.used.entry(account).or_default().add(*today);
+            }
+        }
         all
     }
 
@@ -202,6 +217,12 @@ impl History {
         self.written.get(&host).is_some_and(Days::is_long)
     }
 
+    /// Whether the logs of logons reach a time, as far as there are any: no more than a day beyond their ends.
+    pub fn reaches(&self, time: i64) -> bool {
+        let span = self.days.0.first().zip(self.days.0.last());
+        span.is_none_or(|(first, last)| (first - 1..=last + 1).contains(&day(time)))
+    }
+
     /// Whether a host's log has logons or tickets of the day of a time.
     pub fn logs_logons(&self, host: HostId, time: i64) -> bool {
         let today = day(time);
@@ -225,14 +246,10 @@ impl History {
     /// The same, without checking that all logs together are long, for callers who know that one host's log is.
     pub fn is_only_then_from(&self, src: HostId, account: AccountId, time: i64) -> bool {
         let today = day(time);
-        !self.at_home.contains(&(src, account))
-            && self
-                .from
-                .get(&(src, account))
-                .is_none_or(|days| days.others(today) == 0)
-            && self
-                .accounts
-                .get(&account)
-                .is_some_and(|days| days.others(today) > 0)
+        let others = |days: Option<&Days>| days.map_or(0, |days| days.others(today));
+        let edge = (src, account);
+        !self.at_home.contains(&edge)
+            && others(self.from.get(&edge)) + others(self.came.get(&edge)) == 0
+            && others(self.accounts.get(&account)) + others(self.used.get(&account)) > 0
     }
 }

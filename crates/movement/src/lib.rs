@@ -53,6 +53,7 @@ mod path;
 mod pipes;
 mod programs;
 mod rank;
+mod roles;
 mod roots;
 mod signs;
 mod techniques;

@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use crate::history::History;
 use crate::pipes::{self, Opened};
+use crate::roles::Roles;
 
 /// A ticket for a host that a domain controller issued to a user.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,8 @@ pub(crate) struct World<'a> {
     pub tickets: HashMap<HostId, Vec<Ticket>>,
     /// Pipes of services that clients opened, by host and time.
     pub opened: Vec<Opened>,
+    /// Who used which roles of servers.
+    pub roles: Roles<'a>,
     /// How hosts and accounts usually work.
     pub history: History,
     /// Number of movements not reported because they are how hosts usually work.
@@ -60,12 +63,14 @@ pub(crate) struct World<'a> {
 
 impl<'a> World<'a> {
     pub fn new(mut activity: Activity<'a>) -> Self {
-        let history = History::new(&mut activity);
+        let roles = Roles::read(&mut activity);
+        let history = History::new(&mut activity, &roles);
         let opened = pipes::read(&mut activity);
         let mut world = Self {
             activity,
             tickets: HashMap::new(),
             opened,
+            roles,
             history,
             left_out: 0,
             authenticated: HashMap::new(),

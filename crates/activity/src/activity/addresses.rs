@@ -74,6 +74,14 @@ impl<'a> Activity<'a> {
                 host.domain_controller = true;
             }
         });
+        for_each(catalog, facts::RoleUse, |row| {
+            if row.role_guid().eq_ignore_ascii_case(facts::DIRECTORY) && !row.host.is_empty() {
+                let server = hosts.writer(row.host);
+                if let Some(host) = hosts.all.get_mut(server.0 as usize) {
+                    host.domain_controller = true;
+                }
+            }
+        });
         for_each(catalog, facts::ZeekNtlm, |row| {
             if let Some(ip) = row.resp_h()
                 && let Place::Host(host) =

@@ -12,6 +12,7 @@ mod services;
 mod sysmon;
 mod system;
 mod unix;
+mod user_access;
 mod zeek;
 
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ pub use services::*;
 pub use sysmon::*;
 pub use system::*;
 pub use unix::*;
+pub use user_access::*;
 pub use zeek::*;
 
 use crate::identity::address;
@@ -212,12 +214,13 @@ impl Declaration {
 }
 
 /// Every fact.
-const ALL: [&[Declaration]; 6] = [
+const ALL: [&[Declaration]; 7] = [
     security::ALL,
     system::ALL,
     sysmon::ALL,
     services::ALL,
     unix::ALL,
+    user_access::ALL,
     zeek::ALL,
 ];
 
@@ -255,6 +258,7 @@ mod tests {
             include_str!("sysmon.rs"),
             include_str!("system.rs"),
             include_str!("unix.rs"),
+            include_str!("user_access.rs"),
             include_str!("zeek.rs"),
         ];
         let mut all: Vec<(String, Vec<String>)> = Vec::new();

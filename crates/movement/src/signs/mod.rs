@@ -10,6 +10,7 @@ mod policy;
 mod programs;
 mod refused;
 mod relayed;
+mod roles;
 pub(crate) mod sensor;
 mod served;
 mod tickets;
@@ -41,4 +42,5 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     connections::events(world, out);
     logons::events(world, out);
     relayed::events(world, out);
+    roles::events(world, out);
 }
