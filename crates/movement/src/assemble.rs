@@ -567,7 +567,8 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
     }
 }
 
-/// Adds to hops that a role of the destination was used by their account from their source on that day, unless they do so all the time.
+/// Adds to hops that the role of the destination that serves them was used on that day by their account from their source, unless it is
+/// all the time.
 fn roles(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     for hop in hops {
@@ -576,14 +577,17 @@ fn roles(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
             continue;
         };
         let uses = world.roles.between(src, hop.dst);
-        let own = || uses.iter().filter(|one| standing(one.used) == used);
+        let own = || {
+            uses.iter()
+                .filter(|one| standing(one.used) == used && hop.family.serves(one.family))
+        };
         let today = own().find(|one| !one.exact && day(one.time) == day(hop.first));
         let Some(one) = today.filter(|_| !roles::is_often(&roles::days(own()), hop.first)) else {
             continue;
         };
         let mut evidence = Evidence::new(
             Kind::DestinationLogon,
-            Family::Any,
+            one.family,
             Act::None,
             hop.dst,
             // The day has no hour.

@@ -1,12 +1,18 @@
 //! Which account used which roles of a server from where, on which days (User Access Logging). The record reaches back for years and has
 //! a time of day only for the first and the last use.
 
-use crabwalk_activity::facts::{DIRECTORY, FILES};
 use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Place, SECOND, facts, for_each};
 use hashbrown::{HashMap, HashSet};
 
+use crate::family::Family;
 use crate::history::{Days, HABIT, day};
 
+/// Roles by GUID, with the way of moving whose server they are: shares and whatever is done over SMB, printers, databases.
+const SERVERS: [(&str, Family); 3] = [
+    ("10a9226f-50ee-49d8-a393-9a501d47ce04", Family::Smb),
+    ("7fb09bd3-7fe6-435e-8348-7d8aefb6cea3", Family::Printer),
+    ("bd7f7c0d-7c36-4721-afa8-0ba700e26d9e", Family::Mssql),
+];
 /// Microseconds of half a day.
 const HALF_A_DAY: i64 = 12 * 3600 * SECOND;
 
@@ -21,8 +27,8 @@ pub(crate) struct RoleUse<'a> {
     /// Whether it is the first of this account from this address.
     pub first: bool,
     role: &'a str,
-    /// Whether it is file sharing.
-    pub files: bool,
+    /// The way of moving that it serves.
+    pub family: Family,
     pub reference: u64,
 }
 
@@ -37,10 +43,10 @@ impl<'a> RoleUse<'a> {
     }
 }
 
-/// All uses of roles by people from other hosts, but for those of the directory.
+/// Uses of roles by people from other hosts.
 #[derive(Debug, Default)]
 pub(crate) struct Roles<'a> {
-    /// By server and client, in order of time.
+    /// Of roles that serve a way of moving, by server and client, in order of time.
     uses: HashMap<(HostId, HostId), Vec<RoleUse<'a>>>,
     /// The days on which anybody used a role of a server.
     days: HashMap<HostId, Days>,
@@ -77,9 +83,10 @@ impl<'a> Roles<'a> {
             };
             came.insert((client, used, today));
             let role = row.role_guid();
-            if role.eq_ignore_ascii_case(DIRECTORY) {
-                return;
-            }
+            let served = SERVERS
+                .iter()
+                .find(|(guid, _)| role.eq_ignore_ascii_case(guid));
+            let Some((_, family)) = served else { return };
             let own = all.uses.entry((server, client)).or_default();
             own.push(RoleUse {
                 used,
@@ -87,7 +94,7 @@ impl<'a> Roles<'a> {
                 exact,
                 first: row.dated_by() == "InsertDate",
                 role: row.role_name(),
-                files: role.eq_ignore_ascii_case(FILES),
+                family: *family,
                 reference: row.reference,
             });
         });

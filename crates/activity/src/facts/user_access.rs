@@ -5,8 +5,6 @@ use crate::channel::UAL;
 
 /// GUID of the role of a domain controller, which everybody uses who logs on anywhere.
 pub const DIRECTORY: &str = "ad495fc3-0eaa-413d-ba7d-8b13fa7ec598";
-/// GUID of the role that serves shares, and with them everything that is done over SMB.
-pub const FILES: &str = "10a9226f-50ee-49d8-a393-9a501d47ce04";
 
 facts! {
     /// An account used a role of the server from an address: for the first or the last time, or on a day.

@@ -15,7 +15,7 @@ const MOST: usize = 16;
 
 /// The first and the last use of a role by an account from a host have a time, and are witnesses of a logon then. A first use by itself
 /// hardly shows anything: everybody uses servers. It is a possible movement if the server's other logs cannot tell, its record is long,
-/// and the account came from a host where it never was on another day, while others or itself are there or elsewhere.
+/// and the account came over SMB from a known host where it was on no other day, although it was elsewhere.
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let canonical = world.accounts.canonical();
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
@@ -23,7 +23,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let mut new: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
     for (server, client, uses) in world.roles.all() {
         for one in uses.iter().filter(|one| one.exact) {
-            let is_new = one.files && is_new(world, server, client, uses, one, &standing);
+            let is_new =
+                one.family == Family::Smb && is_new(world, server, client, uses, one, &standing);
             if is_new {
                 new.entry(server).or_default().push(found.len());
             }
@@ -50,7 +51,7 @@ fn evidence(world: &World<'_>, server: HostId, client: HostId, one: &RoleUse<'_>
     let which = if one.first { "first" } else { "last" };
     Evidence::new(
         Kind::DestinationLogon,
-        Family::Any,
+        one.family,
         Act::None,
         server,
         one.time,
@@ -60,7 +61,7 @@ fn evidence(world: &World<'_>, server: HostId, client: HostId, one: &RoleUse<'_>
             .text(" from ")
             .host(world, client),
     )
-    .technique(Family::Smb.plain())
+    .technique(one.family.plain())
     .from(Place::Host(client))
     .used(Some(one.used))
     .weighs(Class::Logon, 0.2)
