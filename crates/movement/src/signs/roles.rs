@@ -25,8 +25,11 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         for one in uses.iter().filter(|one| one.exact) {
             let is_new =
                 one.family == Family::Smb && is_new(world, server, client, uses, one, &standing);
-            if is_new {
+            // What is years away from all other logs is counted, not told.
+            if is_new && world.history.reaches(one.time) {
                 new.entry(server).or_default().push(found.len());
+            } else if is_new {
+                world.left_out += 1;
             }
             found.push(evidence(world, server, client, one));
         }
@@ -91,7 +94,6 @@ fn is_new(
         && is_somebody
         && own.others(day(one.time)) == 0
         && world.roles.is_long_at(server)
-        && world.history.reaches(one.time)
         && !world.history.logs_logons(server, one.time)
         && world.history.is_only_then_from(client, used, one.time)
 }
