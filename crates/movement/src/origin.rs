@@ -441,8 +441,8 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
 }
 
 /// The account of a hop that nobody logged at the destination: the one that the source's session was given for the network
-/// (logon type 9), or the only one that a controller validated for the source just then, or else the acting account,
-/// because no other was given.
+/// (logon type 9), or the only one that a controller validated for the source just then, or for a client without a name,
+/// or else the acting account, because no other was given.
 fn presumed(
     world: &World<'_>,
     origins: &Origins<'_>,
@@ -457,6 +457,9 @@ fn presumed(
         .find(|session| session.logon_type == 9);
     if let Some(session) = given {
         return session.outbound.map(standing);
+    }
+    if let Some(only) = nameless(world, origins, hop, standing) {
+        return Some(only);
     }
     let times = meant(world, hop);
     if times.is_empty() {
@@ -479,6 +482,72 @@ fn presumed(
         (Some(only), None) => Some(only),
         _ => acting,
     }
+}
+
+/// The account that a controller validated for a client without a name just before the act at a destination that does not
+/// log logons. Windows' own clients send their name; tools that speak NTLM themselves send none. `None` unless there is
+/// only one such account, and neither a logon elsewhere nor its other days explain it.
+fn nameless(
+    world: &World<'_>,
+    origins: &Origins<'_>,
+    hop: &Draft,
+    standing: &dyn Fn(AccountId) -> AccountId,
+) -> Option<AccountId> {
+    let acts = acted(world, hop);
+    if acts.is_empty() {
+        return None;
+    }
+    let logged_elsewhere = |id: AccountId, time: i64| {
+        let all = world.sessions.as_slice();
+        let start = all.partition_point(|one| one.time < time - AT_ONCE);
+        let near = all.get(start..).unwrap_or_default().iter();
+        near.take_while(|one| one.time <= time + AT_ONCE)
+            .any(|one| {
+                one.host != hop.dst
+                    && one.package == Package::Ntlm
+                    && one.account.map(standing) == Some(id)
+            })
+    };
+    let fits = |(id, given): &(&AccountId, &Vec<Validated<'_>>)| {
+        let nameless = || given.iter().filter(|one| is_nameless(one.2));
+        let today = day(hop.first);
+        nameless().any(|one| {
+            acts.iter().any(|act| is_for(one.0, *act))
+                && by_controller(world, one)
+                && !logged_elsewhere(**id, one.0)
+        }) && nameless()
+            .map(|one| day(one.0))
+            .filter(|day| *day != today)
+            .collect::<BTreeSet<i64>>()
+            .len()
+            < HABIT
+    };
+    let mut all = origins.validated.iter().filter(fits).map(|(id, _)| *id);
+    match (all.next(), all.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
+}
+
+fn is_nameless(workstation: &str) -> bool {
+    matches!(workstation, "" | "-")
+}
+
+/// Whether a validation at one time belongs to an act at another: the client logs on first.
+fn is_for(validated: i64, act: i64) -> bool {
+    (-AT_ONCE..=SECOND / 2).contains(&(validated - act))
+}
+
+/// When something was certainly done at a destination that does not log logons.
+fn acted(world: &World<'_>, hop: &Draft) -> Vec<i64> {
+    if hop.attempt || world.history.logs_logons(hop.dst, hop.first) {
+        return Vec::new();
+    }
+    let own = hop.evidence.iter();
+    own.filter(|one| one.kind == Kind::DestinationExecution && one.act == Act::Strong)
+        .map(|one| one.time)
+        .take(8)
+        .collect()
 }
 
 fn by_controller(world: &World<'_>, one: &Validated<'_>) -> bool {
@@ -528,22 +597,26 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
         .collect();
     // Where the destination does not log logons, the client calls itself by the source's name.
     let meant = meant(world, hop);
+    let acts = acted(world, hop);
     // Clients that speak NTLM themselves leave the name out.
     let claims = |workstation: &str| {
-        matches!(workstation, "" | "-")
+        is_nameless(workstation)
             || hop
                 .src
                 .is_some_and(|src| world.hosts.is_account_of(workstation, src))
     };
     let times = logged.iter().map(|time| (*time, false));
-    let times = times.chain(meant.iter().map(|time| (*time, true)));
-    for (time, by_name) in times {
+    let times = times
+        .map(|(time, by_name)| (time, by_name, AT_ONCE))
+        .chain(meant.iter().map(|time| (*time, true, STARTS)))
+        .chain(acts.iter().map(|time| (*time, true, SECOND / 2)));
+    for (time, by_name, after) in times {
         let start = given.partition_point(|one| one.0 < time - AT_ONCE);
         let near = given
             .get(start..)
             .unwrap_or_default()
             .iter()
-            .take_while(|one| one.0 <= time + if by_name { STARTS } else { AT_ONCE })
+            .take_while(|one| one.0 <= time + after)
             .filter(|one| !by_name || claims(one.2))
             .find(|one| one.1 == hop.dst || by_controller(world, one));
         if let Some((time, writer, workstation, reference)) = near {

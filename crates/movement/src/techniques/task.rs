@@ -1,7 +1,9 @@
 //! Remote scheduled tasks (T1053.005).
 
 use crabwalk_activity::tasks::{actions, principal};
-use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of};
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, facts, for_each, kind_of,
+};
 use hashbrown::HashMap;
 
 use super::{Shares, Shown, Started, Technique, ToolName, brief, leaves_output, ran};
@@ -280,6 +282,40 @@ fn passing(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
+/// The only client that asked a host for the scheduler's endpoint, or opened its pipe, just before a time.
+fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<(HostId, usize)> {
+    const BEFORE: i64 = 5 * SECOND;
+    // Sysmon logs a connection up to some seconds after its effect.
+    const AFTER: i64 = 3 * SECOND;
+    let clients = world.clients_between(host, Family::Task.ports(), time - BEFORE, time + AFTER);
+    match clients.len() {
+        1 => clients.into_iter().next(),
+        _ => None,
+    }
+}
+
+/// Whether an account ran no program at a host before a time, although the host logs programs: what it did there, it did
+/// from another machine. Who sits at the host, or has a service there, has programs.
+fn runs_nothing(
+    world: &World<'_>,
+    host: HostId,
+    time: i64,
+    is_own: impl Fn(AccountId) -> bool,
+) -> bool {
+    /// Programs that act run that long at most: a working day.
+    const BEFORE: i64 = 12 * 3600 * SECOND;
+    /// A host that logs programs starts one in this time.
+    const SOON: i64 = 3600 * SECOND;
+    let mut is_logged = false;
+    for (_, process) in world.processes_between(host, time - BEFORE, time + SECOND) {
+        if process.user.is_some_and(&is_own) {
+            return false;
+        }
+        is_logged |= process.user.is_some() && process.time >= time - SOON;
+    }
+    is_logged
+}
+
 /// A program that loaded the task scheduler's client asks for its endpoint within this time.
 const ASKS: i64 = 300 * SECOND;
 
@@ -394,6 +430,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
         out.push(evidence);
     });
+    let canonical = world.accounts.canonical();
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     for_each(catalog, facts::TaskChange, |row| {
         let host = world.writer(row);
         let name = row.by();
@@ -401,19 +439,32 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let account = world.accounts.of_text(name);
-        out.push(
-            Evidence::new(
-                Kind::DestinationExecution,
-                Family::Task,
-                Act::None,
-                host,
-                row.time,
-                row.reference,
-                format!("task {} registered", row.task_name()),
-            )
-            .technique(&["T1053.005"])
-            .used(account)
-            .weighs(Class::Task, 0.15),
-        );
+        let client = account.filter(|_| row.event_id == 106).and_then(|id| {
+            let client = caller(world, host, row.time)?;
+            let is_own = |other: AccountId| standing(other) == standing(id);
+            runs_nothing(world, host, row.time, is_own).then_some(client)
+        });
+        let (act, what) = match client {
+            Some(_) => (Act::Strong, " for a client: its account ran nothing here"),
+            None => (Act::None, ""),
+        };
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Task,
+            act,
+            host,
+            row.time,
+            row.reference,
+            format!("task {} registered{what}", row.task_name()),
+        )
+        .technique(&["T1053.005"])
+        .used(account)
+        .weighs(Class::Task, 0.15);
+        if let Some((src, connection)) = client {
+            evidence.src = Place::Host(src);
+            let connection = world.connections.get(connection);
+            evidence.refs.extend(connection.map(|one| one.reference));
+        }
+        out.push(evidence);
     });
 }
