@@ -34,6 +34,8 @@ pub(crate) struct Draft {
     pub src: Option<HostId>,
     pub dst: HostId,
     pub used: Option<AccountId>,
+    /// Whether `used` was given to a tool that speaks NTLM itself: then it does not tell who acted on the source.
+    pub given: bool,
     pub actor: Option<AccountId>,
     pub effective: Option<AccountId>,
     /// Whether a program is known to have run as `effective`.
@@ -73,6 +75,7 @@ impl Draft {
             src: None,
             dst: evidence.dst,
             used: None,
+            given: false,
             actor: None,
             effective: None,
             ran: false,
@@ -567,8 +570,8 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
     }
 }
 
-/// Adds to hops that the role of the destination that serves them was used on that day by their account from their source, unless it is
-/// all the time.
+/// Adds to hops that the role of the destination that serves them was used on that day by their account from their
+/// source, unless it is all the time.
 fn roles(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     for hop in hops {

@@ -81,7 +81,8 @@ pub(crate) struct History {
     at_home: HashSet<(HostId, AccountId)>,
     /// Ways in which an account moves from a host.
     ways: HashMap<(HostId, AccountId, Family), Days>,
-    /// Days on which an account came from a host to servers that keep such a record, long before the other logs begin. It does not
+    /// Days on which an account came from a host to servers that keep such a record, long before the other logs begin.
+    /// It does not
     /// count for what is usual: there is no more in it than that a role was used.
     came: HashMap<(HostId, AccountId), Days>,
     /// The same for an account, from any host that is known.

@@ -386,7 +386,11 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
         .collect();
     for hop in hops {
         if hop.used.is_none() {
-            hop.used = presumed(world, &origins, hop, &standing);
+            hop.used = nameless(world, &origins, hop, &standing);
+            hop.given = hop.used.is_some();
+            hop.used = hop
+                .used
+                .or_else(|| presumed(world, &origins, hop, &standing));
         }
         let mut found = Vec::new();
         validations(world, &origins, hop, &mut found);
@@ -441,8 +445,8 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
 }
 
 /// The account of a hop that nobody logged at the destination: the one that the source's session was given for the network
-/// (logon type 9), or the only one that a controller validated for the source just then, or for a client without a name,
-/// or else the acting account, because no other was given.
+/// (logon type 9), or the only one that a controller validated for the source just then, or else the acting account,
+/// because no other was given.
 fn presumed(
     world: &World<'_>,
     origins: &Origins<'_>,
@@ -457,9 +461,6 @@ fn presumed(
         .find(|session| session.logon_type == 9);
     if let Some(session) = given {
         return session.outbound.map(standing);
-    }
-    if let Some(only) = nameless(world, origins, hop, standing) {
-        return Some(only);
     }
     let times = meant(world, hop);
     if times.is_empty() {

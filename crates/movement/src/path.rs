@@ -120,7 +120,8 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
             continue;
         }
         let ancestors = ancestors(world, hop);
-        let fits = |one: &Draft| one.used.is_some() && [hop.used, hop.actor].contains(&one.used);
+        let own = hop.used.filter(|_| !hop.given);
+        let fits = |one: &Draft| one.used.is_some() && [own, hop.actor].contains(&one.used);
         // Daily work with other accounts does not compete.
         let rivals = candidates
             .iter()

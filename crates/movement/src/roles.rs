@@ -1,4 +1,5 @@
-//! Which account used which roles of a server from where, on which days (User Access Logging). The record reaches back for years and has
+//! Which account used which roles of a server from where, on which days (User Access Logging). The record reaches back
+//! for years and has
 //! a time of day only for the first and the last use.
 
 use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Place, SECOND, facts, for_each};
@@ -7,7 +8,8 @@ use hashbrown::{HashMap, HashSet};
 use crate::family::Family;
 use crate::history::{Days, HABIT, day};
 
-/// Roles by GUID, with the way of moving whose server they are: shares and whatever is done over SMB, printers, databases.
+/// Roles by GUID, with the way of moving whose server they are: shares and whatever is done over SMB, printers,
+/// databases.
 const SERVERS: [(&str, Family); 3] = [
     ("10a9226f-50ee-49d8-a393-9a501d47ce04", Family::Smb),
     ("7fb09bd3-7fe6-435e-8348-7d8aefb6cea3", Family::Printer),

@@ -13,8 +13,10 @@ use crate::world::World;
 /// More new clients of one server than this are how it is used.
 const MOST: usize = 16;
 
-/// The first and the last use of a role by an account from a host have a time, and are witnesses of a logon then. A first use by itself
-/// hardly shows anything: everybody uses servers. It is a possible movement if the server's other logs cannot tell, its record is long,
+/// The first and the last use of a role by an account from a host have a time, and are witnesses of a logon then. A
+/// first use by itself
+/// hardly shows anything: everybody uses servers. It is a possible movement if the server's other logs cannot tell,
+/// its record is long,
 /// and the account came over SMB from a known host where it was on no other day, although it was elsewhere.
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let canonical = world.accounts.canonical();
