@@ -73,7 +73,7 @@ pub fn sharing(args: &args::Cluster) -> Result<Option<Sharing>, Failure> {
     let machines = machines(args)?;
     Ok(Some(Sharing {
         from: args.from,
-        place: Arc::new(move |snapshot| machines.over(snapshot)),
+        place: Arc::new(move |snapshot| machines.each(snapshot)),
     }))
 }
 

@@ -122,6 +122,14 @@ impl Machines {
         }))
     }
 
+    /// What runs any number of searches over this snapshot on them, each plan with a time limit of its own.
+    pub fn each(self: &Arc<Self>, catalog: Arc<StoreCatalog>) -> Arc<dyn Place> {
+        Arc::new(Each {
+            machines: Arc::clone(self),
+            catalog,
+        })
+    }
+
     /// What runs one search over this snapshot on them.
     pub fn over(self: &Arc<Self>, catalog: Arc<StoreCatalog>) -> Arc<Coordinator> {
         let options = &self.options;
@@ -148,6 +156,19 @@ impl Machines {
             inner: Arc::new(inner),
             machines: Arc::clone(self),
         })
+    }
+}
+
+/// Runs many searches' plans on a cluster, each as a search of its own.
+struct Each {
+    machines: Arc<Machines>,
+    catalog: Arc<StoreCatalog>,
+}
+
+impl Place for Each {
+    fn collect(&self, job: Job) -> BoxFuture<'_, Result<Vec<RecordBatch>>> {
+        let coordinator = self.machines.over(Arc::clone(&self.catalog));
+        async move { coordinator.collect(job).await }.boxed()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crabwalk_store::{ReadScan, StoreCatalog};
+use crabwalk_vocabulary::text::causes;
 use datafusion::catalog::Session;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
@@ -26,7 +27,7 @@ use url::Url;
 
 use crate::cluster::{Answers, Cluster, Node, Shared};
 use crate::error::ClusterError;
-use crate::link::{BUILD, BUILD_HEADER, Greeting, Links, STORE_HEADER, causes};
+use crate::link::{BUILD, BUILD_HEADER, Greeting, Links, STORE_HEADER};
 use crate::scan::{FileScanExec, ScanCodec};
 
 /// How long a worker may take to answer a greeting.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crabwalk_events::MemoryCatalog;
 use crabwalk_spl::{Engine, EngineOptions, Knowledge};
 use crabwalk_store::{ReadScan, Store};
+use crabwalk_vocabulary::text::causes;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -20,7 +21,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::coordinator::runtime;
 use crate::error::ClusterError;
-use crate::link::{BUILD, BUILD_HEADER, Gate, Greeting, Links, Own, STORE_HEADER, Trust, causes};
+use crate::link::{BUILD, BUILD_HEADER, Gate, Greeting, Links, Own, STORE_HEADER, Trust};
 use crate::scan::ScanCodec;
 
 /// What a worker is given.

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 
 use crate::assemble::Draft;
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
-use crate::history::{HABIT, day};
+use crate::history::{Days, HABIT, day};
 use crate::signs::controllers;
 use crate::words::Sentence;
 use crate::world::World;
@@ -82,6 +82,9 @@ struct Origins<'a> {
     prepared: Vec<Prepared>,
     /// NTLM validations (4776), by account.
     validated: HashMap<AccountId, Vec<Validated<'a>>>,
+    /// Those by controllers for clients without a name, in order of time; and the days of each account's.
+    nameless: Vec<(i64, AccountId)>,
+    nameless_days: HashMap<AccountId, Days>,
     /// By name of the service account, in lower case.
     roasts: BTreeMap<String, Vec<Roast>>,
     /// Spans of the domain controllers' Security logs.
@@ -214,12 +217,14 @@ impl<'a> Origins<'a> {
                 let Some(account) = world.account_at(writer, name) else {
                     return;
                 };
-                self.validated.entry(standing(account)).or_default().push((
-                    row.time,
-                    writer,
-                    row.workstation(),
-                    row.reference,
-                ));
+                let account = standing(account);
+                let one = (row.time, writer, row.workstation(), row.reference);
+                if is_nameless(one.2) && by_controller(world, &one) {
+                    self.nameless.push((row.time, account));
+                    let days = self.nameless_days.entry(account).or_default();
+                    days.add(day(row.time));
+                }
+                self.validated.entry(account).or_default().push(one);
             }
         });
     }
@@ -257,6 +262,7 @@ impl<'a> Origins<'a> {
 
     /// By time; of crackable tickets, only those of accounts that rarely ask for the service.
     fn sort(&mut self) {
+        self.nameless.sort_unstable();
         self.prepared.sort_by_key(|one| (one.time, one.reference));
         let lists = self.granting.values_mut().chain(self.service.values_mut());
         for given in lists.chain(self.others.values_mut()) {
@@ -509,34 +515,26 @@ fn nameless(
                     && one.account.map(standing) == Some(id)
             })
     };
-    let fits = |(id, given): &(&AccountId, &Vec<Validated<'_>>)| {
-        let nameless = || given.iter().filter(|one| is_nameless(one.2));
-        let today = day(hop.first);
-        nameless().any(|one| {
-            acts.iter().any(|act| is_for(one.0, *act))
-                && by_controller(world, one)
-                && !logged_elsewhere(**id, one.0)
-        }) && nameless()
-            .map(|one| day(one.0))
-            .filter(|day| *day != today)
-            .collect::<BTreeSet<i64>>()
-            .len()
-            < HABIT
+    let near = acts.iter().flat_map(|act| {
+        let (from, to) = (act - AT_ONCE, act + JUST_AFTER);
+        let start = origins.nameless.partition_point(|one| one.0 < from);
+        let after = origins.nameless.get(start..).unwrap_or_default().iter();
+        after.take_while(move |one| one.0 <= to)
+    });
+    let today = day(hop.first);
+    let every_day = |id| {
+        let days = origins.nameless_days.get(&id);
+        days.is_some_and(|days| days.others(today) >= HABIT)
     };
-    let mut all = origins.validated.iter().filter(fits).map(|(id, _)| *id);
-    match (all.next(), all.next()) {
-        (Some(only), None) => Some(only),
-        _ => None,
-    }
+    let fit: BTreeSet<AccountId> = near
+        .filter(|(time, id)| !every_day(*id) && !logged_elsewhere(*id, *time))
+        .map(|(_, id)| *id)
+        .collect();
+    fit.first().copied().filter(|_| fit.len() == 1)
 }
 
 fn is_nameless(workstation: &str) -> bool {
     matches!(workstation, "" | "-")
-}
-
-/// Whether a validation at one time belongs to an act at another: the client logs on first.
-fn is_for(validated: i64, act: i64) -> bool {
-    (-AT_ONCE..=SECOND / 2).contains(&(validated - act))
 }
 
 /// When something was certainly done at a destination that does not log logons.
@@ -579,6 +577,8 @@ fn meant(world: &World<'_>, hop: &Draft) -> Vec<i64> {
 
 /// A validation belongs to a logon within this time, µs.
 const AT_ONCE: i64 = 2 * SECOND;
+/// A client logs on before it acts; clocks and logs may be off by this, µs.
+const JUST_AFTER: i64 = SECOND / 2;
 /// A client takes this long to start and connect, µs.
 const STARTS: i64 = 5 * SECOND;
 
@@ -610,7 +610,7 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
     let times = times
         .map(|(time, by_name)| (time, by_name, AT_ONCE))
         .chain(meant.iter().map(|time| (*time, true, STARTS)))
-        .chain(acts.iter().map(|time| (*time, true, SECOND / 2)));
+        .chain(acts.iter().map(|time| (*time, true, JUST_AFTER)));
     for (time, by_name, after) in times {
         let start = given.partition_point(|one| one.0 < time - AT_ONCE);
         let near = given

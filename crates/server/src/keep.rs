@@ -63,7 +63,7 @@ pub struct Kept {
 pub struct Sharing {
     /// Number of stored events, within the range of time, from which on they are asked.
     pub from: u64,
-    /// What runs one search's plans on them, over a snapshot of the store.
+    /// What runs plans on them, over a snapshot of the store.
     pub place: Arc<dyn Fn(Arc<StoreCatalog>) -> Arc<dyn Place> + Send + Sync>,
 }
 

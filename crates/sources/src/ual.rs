@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use memchr::memmem;
 
-use crate::ese::{Damage, Database, Row, number};
+use crate::ese::{Damage, Damages, Database, Row, number};
 use crate::record::Sink;
 use crate::report::SourceKind;
 use crate::time;
@@ -100,7 +100,7 @@ fn short(text: &str) -> &str {
 
 /// Reads who the machine is; none if that cannot be read.
 pub(crate) fn identity(input: impl Read + Seek) -> Option<Identity> {
-    let mut damage = Vec::new();
+    let mut damage = Damages::default();
     let mut database = Database::open(input, &mut damage).ok()?;
     let mut identity = Identity::default();
     let mut latest = None;
@@ -148,7 +148,7 @@ pub(crate) fn read(
     identity: Option<&Identity>,
     sink: &mut Sink<'_, '_>,
 ) -> bool {
-    let mut damage: Vec<Damage> = Vec::new();
+    let mut damage = Damages::default();
     let mut database = match Database::open(input, &mut damage) {
         Ok(database) => database,
         Err(error) => {
@@ -189,9 +189,11 @@ pub(crate) fn read(
         });
         failed = read.err();
     }
-    for Damage { offset, message } in damage {
+    for Damage { offset, message } in damage.told {
         sink.lost(offset, message);
     }
+    sink.report.skipped += damage.more;
+    sink.report.more_problems += damage.more;
     if let Some(error) = failed {
         sink.lost(
             0,

@@ -458,6 +458,32 @@ fn values_that_overlap_do_not_multiply() {
     assert!(all.sources[0].is_lossy());
 }
 
+#[test]
+fn many_losses_are_counted_and_the_first_are_told() {
+    let many: Vec<_> = (0..300)
+        .map(|at| {
+            let user = Value::Long(utf16(&format!("corp\\somebody{at}")));
+            client(user, &nth(at), (NOON, NOON), &[])
+        })
+        .collect();
+    let mut bytes = of_clients(4096, true, many);
+    // The pages with the long values are gone.
+    let needle = utf16("somebody");
+    let pages: Vec<usize> = (0..bytes.len() / 4096).map(|at| at * 4096).collect();
+    for page in pages {
+        let own = &mut bytes[page..page + 4096];
+        if own.windows(needle.len()).any(|text| text == needle) {
+            own[34..40].fill(0xff);
+        }
+    }
+    let all = read_bytes("x", &bytes);
+    assert_eq!(accesses(&all).len(), 300);
+    let report = &all.sources[0];
+    assert_eq!(report.skipped, 300);
+    assert_eq!(report.problems.len() as u64 + report.more_problems, 300);
+    assert_eq!(report.problems.len(), 100);
+}
+
 /// A text in each of the ways to keep it.
 fn kept(how: u8, text: &str) -> Value {
     match how {

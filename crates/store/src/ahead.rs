@@ -7,7 +7,7 @@ use std::thread;
 use crabwalk_sources::collect::{Columns, Demand, HOST};
 
 use crate::manifest::FileEntry;
-use crate::read::{Reader, stored};
+use crate::read::{Reader, names_in_files};
 use crate::snapshot::StoreCatalog;
 
 /// A file, and what of it will be needed.
@@ -30,7 +30,7 @@ impl StoreCatalog {
             }
             let fields = stored_type.types.keys().map(String::as_str);
             let needed = fields.filter(|field| *field == HOST || columns.has(field));
-            let names = Arc::new(stored(needed));
+            let names = Arc::new(names_in_files(needed));
             let files = stored_type.files.iter();
             all.extend(files.map(|file| (Arc::clone(&file.entry), Arc::clone(&names))));
         }

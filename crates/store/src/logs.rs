@@ -136,6 +136,7 @@ impl Store {
             Ok(store) => Ok(Some(store)),
             // There can be nothing else.
             Err(error) if objects::is_remote(path) => Err(error),
+            Err(StoreError::NoStore(_)) => Ok(None),
             Err(error) if Self::is_store(path) => Err(error),
             Err(error @ StoreError::Form { .. }) => Err(error),
             Err(_) => Ok(None),

@@ -278,7 +278,7 @@ impl Reader {
     ) -> Result<Vec<RecordBatch>, StoreError> {
         use datafusion::arrow::datatypes::{Field, Schema};
 
-        let names = stored(columns.iter().map(|(name, _)| name.as_str()));
+        let names = names_in_files(columns.iter().map(|(name, _)| name.as_str()));
         let read = self.columns(entry, &names)?;
         let of: HashMap<&str, &Column> = names
             .iter()
@@ -340,7 +340,7 @@ impl Reader {
 }
 
 /// The columns of files for columns of the catalog, with the times.
-pub(crate) fn stored<'n>(columns: impl Iterator<Item = &'n str>) -> Vec<String> {
+pub(crate) fn names_in_files<'n>(columns: impl Iterator<Item = &'n str>) -> Vec<String> {
     let mut names = vec![names::TIME.to_owned()];
     for name in columns {
         match name {

@@ -18,7 +18,7 @@ use crate::ahead;
 use crate::error::StoreError;
 use crate::manifest::{FileEntry, State};
 use crate::names;
-use crate::read::{Reader, stored};
+use crate::read::{Reader, names_in_files};
 
 /// Low bits of a reference, for the row; the bits above are for the file.
 const ROW_BITS: u32 = 40;
@@ -58,7 +58,9 @@ impl Stored {
         if !self.reader.is_far() || self.files.len() < 2 {
             return;
         }
-        let names = Arc::new(stored(columns.iter().map(|(name, _)| name.as_str())));
+        let names = Arc::new(names_in_files(
+            columns.iter().map(|(name, _)| name.as_str()),
+        ));
         let window = both(&self.window, window);
         let files = self.files.iter().map(|file| &file.entry);
         let wanted = files

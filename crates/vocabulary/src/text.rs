@@ -49,6 +49,27 @@ pub fn is_acted_on(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// An error with its causes, each unless its text is in that of the one before: many say only what failed, not why.
+///
+/// ```
+/// use crabwalk_vocabulary::text::causes;
+///
+/// let error = std::io::Error::other("the disk is full");
+/// assert_eq!(causes(&error), "the disk is full");
+/// ```
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut at = error.source();
+    while let Some(cause) = at {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        at = cause.source();
+    }
+    text
+}
+
 /// File name of a path with either separator.
 pub fn base_name(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)

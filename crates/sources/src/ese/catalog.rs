@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
-use super::damage::Damage;
+use super::damage::Damages;
 use super::header::Error;
 use super::page::{Format, Pages};
 use super::record::Record;
@@ -102,10 +102,7 @@ impl Entry {
 
 impl Catalog {
     /// Reads the catalog, or where it has no table its copy.
-    pub fn read<R: Read + Seek>(
-        pages: &mut Pages<R>,
-        damage: &mut Vec<Damage>,
-    ) -> Result<Self, Error> {
+    pub fn read<R: Read + Seek>(pages: &mut Pages<R>, damage: &mut Damages) -> Result<Self, Error> {
         let own = Self::from(pages, ROOT, damage)?;
         if !own.tables.is_empty() {
             return Ok(own);
@@ -120,7 +117,7 @@ impl Catalog {
     fn from<R: Read + Seek>(
         pages: &mut Pages<R>,
         root: u32,
-        damage: &mut Vec<Damage>,
+        damage: &mut Damages,
     ) -> Result<Self, Error> {
         let mut catalog = Self::default();
         let mut leaves = Leaves::of(root);
@@ -131,7 +128,7 @@ impl Catalog {
                 };
                 match Entry::new(node.data, pages.format()) {
                     Some(entry) => catalog.add(entry),
-                    None => damage.push(page.damage("a row of the catalog is damaged")),
+                    None => damage.push(|| page.damage("a row of the catalog is damaged")),
                 }
             }
         }

@@ -21,8 +21,8 @@ use std::io::{Read, Seek};
 
 use self::catalog::Catalog;
 pub(crate) use self::catalog::{Column, Table};
-pub(crate) use self::damage::Damage;
 use self::damage::MOST_BYTES;
+pub(crate) use self::damage::{Damage, Damages};
 pub(crate) use self::header::{Error, is_database};
 use self::header::{Header, State};
 use self::page::Pages;
@@ -43,7 +43,7 @@ impl<R: Read + Seek> Database<R> {
     ///
     /// # Errors
     /// It is no database, or of a format that is not read, or has no readable catalog.
-    pub fn open(mut input: R, damage: &mut Vec<Damage>) -> Result<Self, Error> {
+    pub fn open(mut input: R, damage: &mut Damages) -> Result<Self, Error> {
         let header = Header::read(&mut input)?;
         let mut pages = Pages::new(input, &header)?;
         let catalog = Catalog::read(&mut pages, damage)?;
@@ -72,7 +72,7 @@ impl<R: Read + Seek> Database<R> {
         &mut self,
         table: &Table,
         wanted: &dyn Fn(&Column) -> bool,
-        damage: &mut Vec<Damage>,
+        damage: &mut Damages,
         each: &mut dyn FnMut(&Row<'_>),
     ) -> std::io::Result<()> {
         let columns: Vec<&Column> = table.columns().filter(|column| wanted(column)).collect();
@@ -84,7 +84,7 @@ impl<R: Read + Seek> Database<R> {
                 };
                 let format = self.pages.format();
                 let Some(record) = Record::new(node.data, format) else {
-                    damage.push(page.damage("a row is damaged and left out"));
+                    damage.push(|| page.damage("a row is damaged and left out"));
                     continue;
                 };
                 let tagged = record.tagged();
@@ -100,10 +100,12 @@ impl<R: Read + Seek> Database<R> {
                     let Some(kept) = kept else { continue };
                     match self.value(table, kept)? {
                         Some(bytes) => row.push(column, bytes),
-                        None => damage.push(page.damage(&format!(
-                            "a value of the column {} cannot be read and is left out",
-                            column.name
-                        ))),
+                        None => damage.push(|| {
+                            page.damage(&format!(
+                                "a value of the column {} cannot be read and is left out",
+                                column.name
+                            ))
+                        }),
                     }
                 }
                 each(&row);

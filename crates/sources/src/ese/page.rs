@@ -10,6 +10,10 @@ use super::header::{Error, Header};
 
 /// Pages that are kept, for long values that many rows share.
 const KEPT: usize = 32;
+/// How often each page may be read on average, and how many pages at least: rows of a made-up file may all refer to long
+/// values far away, and cost a walk down a tree each.
+const READS: u64 = 32;
+const LEAST_READS: u64 = 10_000;
 /// Bytes of the page's header, and of the larger one.
 const SMALL_HEADER: usize = 40;
 const LARGE_HEADER: usize = 80;
@@ -30,6 +34,8 @@ pub(crate) struct Pages<R> {
     /// How many there are.
     count: u32,
     kept: HashMap<u32, Rc<Page>>,
+    /// How many may still be read from the file.
+    left: u64,
 }
 
 impl<R: Read + Seek> Pages<R> {
@@ -45,6 +51,7 @@ impl<R: Read + Seek> Pages<R> {
             },
             count: u32::try_from(all.saturating_sub(1)).unwrap_or(u32::MAX),
             kept: HashMap::new(),
+            left: all.saturating_mul(READS).saturating_add(LEAST_READS),
         })
     }
 
@@ -52,14 +59,16 @@ impl<R: Read + Seek> Pages<R> {
         self.format
     }
 
-    /// The page with this number, from 1; none if it is beyond the end of the file or its header makes no sense.
+    /// The page with this number, from 1; none if it is beyond the end of the file, its header makes no sense, or too much
+    /// has been read.
     pub fn read(&mut self, number: u32) -> io::Result<Option<Rc<Page>>> {
         if let Some(page) = self.kept.get(&number) {
             return Ok(Some(Rc::clone(page)));
         }
-        if number == 0 || number >= self.count {
+        if number == 0 || number >= self.count || self.left == 0 {
             return Ok(None);
         }
+        self.left -= 1;
         let mut bytes = Vec::with_capacity(self.size);
         self.input.seek(SeekFrom::Start(self.offset(number)))?;
         let mut page = (&mut self.input).take(self.size as u64);

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek};
 use std::rc::Rc;
 
 use super::compression;
-use super::damage::{Damage, MOST_BYTES};
+use super::damage::{Damage, Damages, MOST_BYTES};
 use super::page::{Page, Pages};
 
 /// Levels of a tree that are followed; four hold billions of rows.
@@ -38,7 +38,7 @@ impl Leaves {
     pub fn next<R: Read + Seek>(
         &mut self,
         pages: &mut Pages<R>,
-        damage: &mut Vec<Damage>,
+        damage: &mut Damages,
     ) -> io::Result<Option<Rc<Page>>> {
         while let Some((number, depth)) = self.waiting.pop() {
             let page = pages.read(number)?;
@@ -47,7 +47,7 @@ impl Leaves {
                 page.object == object && !page.is_unused()
             });
             let Some(page) = own.filter(|_| depth < DEEPEST) else {
-                damage.push(Damage {
+                damage.push(|| Damage {
                     offset: pages.offset(number),
                     message: format!(
                         "page {number} is damaged or missing; it is left out, with everything below it"

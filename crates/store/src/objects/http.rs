@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use crabwalk_vocabulary::text::causes;
 use http_body_util::{BodyExt, Full};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -54,18 +55,9 @@ impl HttpConnector for Hyper {
     }
 }
 
-/// An error with its causes: "client error (Connect)" alone helps nobody.
+/// "client error (Connect)" alone helps nobody.
 fn failed(kind: HttpErrorKind, error: &dyn std::error::Error) -> HttpError {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        let text = one.to_string();
-        if !said.contains(&text) {
-            said = format!("{said}: {text}");
-        }
-        cause = one.source();
-    }
-    HttpError::new(kind, io::Error::other(said))
+    HttpError::new(kind, io::Error::other(causes(error)))
 }
 
 struct Requests(Client<HttpsConnector<Connector>, HttpRequestBody>);
